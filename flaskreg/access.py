@@ -1,0 +1,90 @@
+"""The contract of access control: who may do what.
+
+Source: CNCF distribution's ``auth.AccessController``; the scope grammar of docker's
+token authentication.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from abc import abstractmethod
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One thing that a request needs to do.
+
+    ``type`` is ``repository`` or ``registry``; ``action`` is ``pull``, ``push``,
+    ``delete`` or, for the catalog, ``*``.
+    """
+
+    type: str
+    name: str
+    action: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the object that stands in the detail of an UNAUTHORIZED error."""
+        return {
+            "Type": self.type,
+            "Class": "",
+            "Name": self.name,
+            "Action": self.action,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks."""
+
+    #: ``""`` for nobody in particular.
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What was allowed, and to whom."""
+
+    principal: Principal
+    accesses: tuple[Access, ...] = ()
+
+
+class AccessController(ABC):
+    """Decides over each request, before anything of it is read but its head."""
+
+    @abstractmethod
+    def authorize(
+        self, headers: Mapping[str, str], accesses: Sequence[Access]
+    ) -> Grant:
+        """Allow all of *accesses* or none.
+
+        :param headers: the request's headers; names are matched in any letter case.
+        :param accesses: what the request needs; empty for ``/v2/``, which still
+            wants valid credentials where the controller wants any.
+        :returns: a grant of exactly *accesses*.
+        :raises Unauthorized: there are no credentials, or they are wrong; it carries
+            the challenge that tells how to get them.
+        :raises Denied: the credentials are good and do not suffice.
+        """
+
+
+def scope_of(accesses: Sequence[Access]) -> str:
+    """Return *accesses* as the scope of a token: ``repository:a/b:pull,push``.
+
+    Source: docker's token scope grammar; resources and actions are sorted.
+    """
+    actions: dict[tuple[str, str], set[str]] = {}
+    for access in accesses:
+        actions.setdefault((access.type, access.name), set()).add(access.action)
+    return " ".join(
+        f"{kind}:{name}:{','.join(sorted(wanted))}"
+        for (kind, name), wanted in sorted(actions.items())
+    )
+
+
+#: makes a controller from its own parameters of the configuration.
+AccessControllerFactory = Callable[[Mapping[str, Any]], AccessController]

@@ -1,0 +1,1 @@
+"""The core's own plugins: the contracts, implemented and registered by hooks."""

@@ -1,0 +1,117 @@
+"""gunicorn's settings, from the same configuration as all else.
+
+``gunicorn.conf.py`` in the project's folder takes every name from here, and ``flaskreg
+serve`` passes this module itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+from typing import Any
+
+from flaskreg.config import ConfigError
+from flaskreg.config import Settings
+from flaskreg.config import load_settings
+from flaskreg.driver import DriverError
+from flaskreg.serving import SYNC_REFUSED
+from flaskreg.serving import stop
+
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+
+
+def _load() -> Settings:
+    try:
+        return load_settings()
+    except ConfigError as error:
+        stop(str(error), 2)
+        raise
+
+
+def _bind(settings: Settings) -> str:
+    address = settings.http.addr
+    if settings.http.net == "unix":
+        return f"unix:{address}"
+    return f"0.0.0.0{address}" if address.startswith(":") else address
+
+
+def cpus() -> int:
+    """Return the CPUs that this process may use, as its control group limits them."""
+    available = len(os.sched_getaffinity(0))
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        if quota != "max":
+            available = min(available, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return available
+
+
+def _workers(settings: Settings) -> int:
+    if settings.storage.driver == "inmemory":
+        return 1
+    return settings.http.workers or min(max(cpus(), 2), 8)
+
+
+_settings = _load()
+
+bind = _bind(_settings)
+workers = _workers(_settings)
+worker_class = "gthread"
+threads = _settings.http.threads
+worker_connections = max(1000, 4 * threads)
+preload_app = True
+keepalive = 75
+# A heartbeat of the worker process, and no limit of a request: threads do not stop it.
+timeout = 120
+graceful_timeout = int(
+    _settings.http.draintimeout or _settings.http.gracefultimeout
+)
+max_requests = 0
+limit_request_line = 8190
+limit_request_field_size = 32768
+# Forwarded headers are read by our own code, from http.trustedproxies alone.
+forwarded_allow_ips = ""
+header_map = "refuse"
+control_socket_disable = True
+proc_name = "flaskreg"
+loglevel = {"warn": "warning"}.get(_settings.log.level, _settings.log.level)
+errorlog = "-"
+accesslog = None if _settings.log.accesslog.disabled else "-"
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuse to start where nothing would work, with one line that says why."""
+    if server.cfg.worker_class_str == "sync":
+        stop(SYNC_REFUSED)
+    app: Any = server.app.wsgi()
+    try:
+        app.check_storage()
+    except (DriverError, OSError) as error:
+        stop(f"the storage cannot be used: {error}", 1)
+    _check_port(server)
+
+
+def _check_port(server: Arbiter) -> None:
+    if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
+        return
+    for address in server.cfg.address:
+        if isinstance(address, tuple):
+            _check_free(address)
+
+
+def _check_free(address: tuple[Any, ...]) -> None:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL}:
+                reason = error.strerror
+                stop(f"cannot listen on {address[0]}:{address[1]}: {reason}", 1)

@@ -1,0 +1,180 @@
+"""Every hook of flaskreg, in the order of its life.
+
+*register* hooks are collected: each returns a mapping of names to factories, and a
+name that two plugins offer is an error that names both. *make* hooks stop at the first
+result that is not ``None``; the core's own implementation comes last and takes what
+the configuration names. Middleware is a ``wrapper=True`` implementation of a make hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+
+if TYPE_CHECKING:
+    from flaskreg.access import AccessController
+    from flaskreg.access import AccessControllerFactory
+    from flaskreg.cache import CacheFactory
+    from flaskreg.cache import DescriptorCache
+    from flaskreg.config import Settings
+    from flaskreg.driver import DriverFactory
+    from flaskreg.driver import StorageDriver
+    from flaskreg.manifest import ManifestOption
+    from flaskreg.manifest import ManifestOptionFactory
+    from flaskreg.manifest import ManifestType
+    from flaskreg.services import Registry
+    from flaskreg.services import Repository
+
+
+hookspec = pluggy.HookspecMarker("flaskreg")
+hookimpl = pluggy.HookimplMarker("flaskreg")
+
+
+# Registration: what a plugin offers, by name
+
+
+@hookspec
+def flaskreg_register_drivers() -> Mapping[str, DriverFactory]:  # type: ignore[empty-body]
+    """Offer storage drivers.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: storage driver factories by the name that ``storage`` of the
+        configuration uses. A factory takes the driver's own parameters, raises
+        :class:`~flaskreg.config.ConfigError` for one that it does not know, and does
+        no I/O.
+    """
+
+
+@hookspec
+def flaskreg_register_caches() -> Mapping[str, CacheFactory]:  # type: ignore[empty-body]
+    """Offer descriptor caches.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: cache factories by the name that ``storage.cache.blobdescriptor`` of the
+        configuration uses. A factory does no I/O.
+    """
+
+
+@hookspec
+def flaskreg_register_access_controllers() -> Mapping[str, AccessControllerFactory]:  # type: ignore[empty-body]
+    """Offer access controllers.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: access controller factories by the name that ``auth`` of the
+        configuration uses. A factory takes the controller's own parameters.
+    """
+
+
+@hookspec
+def flaskreg_register_manifest_types() -> Mapping[str, ManifestType]:  # type: ignore[empty-body]
+    """Offer manifest types.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: manifest types by their media type.
+    """
+
+
+@hookspec
+def flaskreg_register_manifest_options() -> Mapping[str, ManifestOptionFactory]:  # type: ignore[empty-body]
+    """Offer manifest options.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: manifest option factories by the name that ``manifests.options`` of the
+        configuration uses. A factory takes the option's own parameters and all of the
+        settings.
+    """
+
+
+# Construction: what the application is made of
+
+
+@hookspec(firstresult=True)
+def flaskreg_make_driver(
+    settings: Settings, drivers: Mapping[str, DriverFactory]
+) -> StorageDriver | None:
+    """Make the storage driver.
+
+    Called once for each application. Stops at the first result that is not ``None``;
+    the core's implementation comes last. Storage middleware wraps it.
+
+    :param settings: the settings of the application.
+    :param drivers: every registered factory, by name.
+    :returns: the driver, or ``None`` to leave it to the next implementation.
+    """
+
+
+@hookspec(firstresult=True)
+def flaskreg_make_cache(
+    settings: Settings, caches: Mapping[str, CacheFactory]
+) -> DescriptorCache | None:
+    """Make the descriptor cache.
+
+    Called once for each application. Stops at the first result that is not ``None``;
+    the core's implementation comes last.
+
+    :param settings: the settings of the application.
+    :param caches: every registered factory, by name.
+    :returns: the cache, or ``None`` to leave it to the next implementation.
+    """
+
+
+@hookspec(firstresult=True)
+def flaskreg_make_access_controller(
+    settings: Settings, controllers: Mapping[str, AccessControllerFactory]
+) -> AccessController | None:
+    """Make the access controller.
+
+    Called once for each application. Stops at the first result that is not ``None``;
+    the core's implementation comes last. A wrapper can add to any controller.
+
+    :param settings: the settings of the application.
+    :param controllers: every registered factory, by name.
+    :returns: the controller, or ``None`` to leave it to the next implementation.
+    """
+
+
+@hookspec(firstresult=True)
+def flaskreg_make_registry(
+    settings: Settings,
+    driver: StorageDriver,
+    cache: DescriptorCache,
+    manifest_types: Mapping[str, ManifestType],
+    manifest_options: Sequence[ManifestOption],
+    hook: pluggy.HookRelay,
+) -> Registry | None:
+    """Make the registry.
+
+    Called once for each application. Stops at the first result that is not ``None``;
+    the core's implementation comes last. A pull-through cache wraps it.
+
+    :param settings: the settings of the application.
+    :param driver: the storage driver that was made.
+    :param cache: the descriptor cache that was made.
+    :param manifest_types: every registered manifest type, by media type.
+    :param manifest_options: the configured manifest options, in their order.
+    :param hook: calls further hooks; the registry makes its repositories by it.
+    :returns: the registry, or ``None`` to leave it to the next implementation.
+    """
+
+
+@hookspec(firstresult=True)
+def flaskreg_make_repository(registry: Registry, name: str) -> Repository | None:
+    """Make one repository of a registry.
+
+    Called when a repository is first used in a worker process, and again when it was
+    forgotten meanwhile; repositories hold no state. Stops at the first result that is
+    not ``None``; the core's implementation comes last.
+
+    :param registry: the registry that asks.
+    :param name: the name, already parsed and within the scope.
+    :returns: the repository, or ``None`` to leave it to the next implementation.
+    """

@@ -1,0 +1,143 @@
+"""``/v2/<name>/blobs/<digest>``."""
+
+from __future__ import annotations
+
+from flaskreg.descriptor import Descriptor
+from flaskreg.digest import Digest
+from flaskreg.digest import parse_digest
+from flaskreg.mediatypes import OCTET_STREAM
+from flaskreg.routes.answer import Answer
+from flaskreg.routes.answer import Headers
+from flaskreg.routes.answer import StreamedBody
+from flaskreg.routes.answer import empty_answer
+from flaskreg.routes.bulk import SMALL
+from flaskreg.routes.call import Call
+from flaskreg.routes.conditional import Span
+from flaskreg.routes.conditional import etag_matches
+from flaskreg.routes.conditional import parse_ranges
+from flaskreg.routes.files import FileBody
+from flaskreg.routes.files import MultipartBody
+
+
+def get_blob(call: Call) -> Answer:
+    """Answer a blob, a part of it, or where to get it (end-2)."""
+    digest = parse_digest(call.route.reference)
+    blobs = call.repository.blobs
+    url = blobs.redirect(digest, "GET")
+    if url is not None:
+        return _redirected(url, digest)
+    descriptor = blobs.stat(digest)
+    headers = _headers(digest)
+    status = _precondition(call, digest)
+    if status is not None:
+        return Answer(status, headers)
+    spans = _spans(call, digest, descriptor.size)
+    if len(spans) > 1:
+        return _multipart(call, digest, spans, headers)
+    if spans:
+        return _part(call, digest, descriptor, spans[0], headers)
+    headers.append(("Content-Length", str(descriptor.size)))
+    whole = Span(0, descriptor.size)
+    return Answer(200, headers, _open(call, digest, whole))
+
+
+def head_blob(call: Call) -> Answer:
+    """Answer whether a blob is here; its content is not touched (end-2)."""
+    digest = parse_digest(call.route.reference)
+    blobs = call.repository.blobs
+    url = blobs.redirect(digest, "HEAD")
+    if url is not None:
+        return _redirected(url, digest)
+    descriptor = blobs.stat(digest)
+    headers = _headers(digest)
+    status = _precondition(call, digest)
+    if status is None:
+        status = 200
+        headers.append(("Content-Length", str(descriptor.size)))
+    return Answer(status, headers)
+
+
+def delete_blob(call: Call) -> Answer:
+    """Take a blob out of the repository (end-10)."""
+    digest = parse_digest(call.route.reference)
+    call.repository.blobs.delete(digest)
+    return empty_answer(202, [("Docker-Content-Digest", digest)])
+
+
+def _headers(digest: Digest) -> Headers:
+    return [
+        ("Content-Type", OCTET_STREAM),
+        ("Docker-Content-Digest", digest),
+        ("Etag", f'"{digest}"'),
+        ("Cache-Control", "max-age=31536000"),
+        ("Accept-Ranges", "bytes"),
+    ]
+
+
+def _redirected(url: str, digest: Digest) -> Answer:
+    headers = [("Location", url), ("Docker-Content-Digest", digest)]
+    return empty_answer(307, [*headers, ("Content-Type", OCTET_STREAM)])
+
+
+def _precondition(call: Call, digest: Digest) -> int | None:
+    """Return the status of a condition that ends the request, if one does."""
+    wanted = call.header("HTTP_IF_MATCH")
+    if wanted is not None and not etag_matches(wanted, digest):
+        return 412
+    held = call.header("HTTP_IF_NONE_MATCH")
+    if held is not None and etag_matches(held, digest):
+        return 304
+    return None
+
+
+def _spans(call: Call, digest: Digest, size: int) -> list[Span]:
+    asked = call.header("HTTP_RANGE")
+    if asked is None:
+        return []
+    condition = call.header("HTTP_IF_RANGE")
+    if condition is not None and condition.strip() != f'"{digest}"':
+        return []
+    return parse_ranges(asked, size)
+
+
+def _part(
+    call: Call, digest: Digest, descriptor: Descriptor, span: Span, headers: Headers
+) -> Answer:
+    headers += [
+        ("Content-Length", str(span.length)),
+        ("Content-Range", span.content_range(descriptor.size)),
+    ]
+    return Answer(206, headers, _open(call, digest, span))
+
+
+def _multipart(
+    call: Call, digest: Digest, spans: list[Span], headers: Headers
+) -> Answer:
+    call.site.bulk.enter()
+    leave = call.site.bulk.leave
+    try:
+        descriptor, reader = call.repository.blobs.open(digest)
+    except BaseException:
+        leave()
+        raise
+    body = MultipartBody(reader, spans, descriptor.size, OCTET_STREAM, leave)
+    kept = [header for header in headers if header[0] != "Content-Type"]
+    kept += [
+        ("Content-Type", f"multipart/byteranges; boundary={body.boundary}"),
+        ("Content-Length", str(body.length)),
+    ]
+    return Answer(206, kept, body)
+
+
+def _open(call: Call, digest: Digest, span: Span) -> StreamedBody:
+    """Open a part of a blob, counted as a bulk transfer unless it is small."""
+    blobs = call.repository.blobs
+    if span.length <= SMALL:
+        return FileBody(blobs.open(digest, span.start)[1], span.length)
+    call.site.bulk.enter()
+    leave = call.site.bulk.leave
+    try:
+        return FileBody(blobs.open(digest, span.start)[1], span.length, leave)
+    except BaseException:
+        leave()
+        raise

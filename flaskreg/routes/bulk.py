@@ -1,0 +1,41 @@
+"""A bound on bulk transfers, so that they never take the last threads.
+
+One transfer takes one thread for as long as its client wants. Requests that are
+answered at once, such as ``/v2/``, HEAD and small manifests, are not counted.
+"""
+
+from __future__ import annotations
+
+from threading import BoundedSemaphore
+
+from flaskreg.errors import Unavailable
+
+
+#: a body of at most this many bytes is not a bulk transfer: it fits the buffers of a
+#: connection.
+SMALL = 64 << 10
+
+
+class BulkLimit:
+    """Counts bulk transfers.
+
+    :param most: transfers at once in this process.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = BoundedSemaphore(most)
+
+    def enter(self) -> None:
+        """Count one transfer.
+
+        :raises Unavailable: there are as many as there may be; it tells when to come
+            back.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Unavailable(
+                "too many transfers at once", headers={"Retry-After": "1"}
+            )
+
+    def leave(self) -> None:
+        """Count one transfer less."""
+        self._free.release()

@@ -1,0 +1,31 @@
+"""``/v2/_catalog``: the repositories, as docker and distribution list them."""
+
+from __future__ import annotations
+
+from flaskreg.errors import PaginationInvalid
+from flaskreg.routes.answer import Answer
+from flaskreg.routes.answer import json_answer
+from flaskreg.routes.call import Call
+from flaskreg.routes.pages import next_link
+from flaskreg.routes.pages import parse_limit
+
+
+#: repositories of a page when the client does not say.
+DEFAULT_LIMIT = 100
+
+
+def get_catalog(call: Call) -> Answer:
+    """Answer a page of repository names."""
+    most = call.site.catalog_entries
+    limit = parse_limit(call)
+    if limit is None:
+        limit = min(DEFAULT_LIMIT, most)
+    if limit > most:
+        raise PaginationInvalid({"n": limit})
+    names: list[str] = []
+    if limit:
+        last = call.arg("last") or ""
+        names = list(call.site.registry.repositories(limit + 1, last))
+    page = names[:limit]
+    link = next_link(call, "_catalog", page[-1], limit) if len(names) > limit else ()
+    return json_answer({"repositories": page}, link)

@@ -1,0 +1,41 @@
+"""What all endpoints share: the services and the limits, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flaskreg.access import AccessController
+from flaskreg.routes.bulk import BulkLimit
+from flaskreg.routes.statetoken import StateSigner
+from flaskreg.routes.urls import Urls
+from flaskreg.services import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One registry as it is served over HTTP."""
+
+    registry: Registry
+    controller: AccessController
+    urls: Urls
+    signer: StateSigner
+    bulk: BulkLimit
+    #: where the API begins, with a slash at both ends.
+    prefix: str
+    #: headers of every answer.
+    headers: Sequence[tuple[str, str]]
+    #: whether methods that write are switched off.
+    read_only: bool
+    #: the most bytes of a manifest.
+    manifest_bytes: int
+    #: the most entries of a page of the catalog, of tags, and of referrers.
+    catalog_entries: int
+    tag_entries: int
+    referrer_entries: int
+    #: told to those who push in chunks, in bytes; ``None`` tells nothing.
+    chunk_min_length: int | None
+    #: repositories that are looked at for a mount without ``from``.
+    mount_search: int
+    #: the longest time without a byte moving, in seconds; 0 for ever.
+    idle_timeout: float

@@ -1,0 +1,65 @@
+"""The application as a server runs it: logs set up, errors told in one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from flaskreg.app import RegistryApp
+from flaskreg.app import create_app
+from flaskreg.config import ConfigError
+from flaskreg.config import Settings
+from flaskreg.config import load_settings
+from flaskreg.plugins import PluginError
+
+
+#: the exit status by which a worker tells gunicorn not to start it again.
+APP_LOAD_ERROR = 4
+
+SYNC_REFUSED = (
+    "gunicorn's sync worker is refused: it cannot tell a long upload from a hung one and "
+    "kills it; use --worker-class gthread, or start with `flaskreg serve`"
+)
+
+
+def make_app(settings: Settings | None = None) -> RegistryApp:
+    """Return the application, or end the process with one line that says why not.
+
+    :param settings: ``None`` reads them from the configuration file and environment.
+    """
+    if "gunicorn.workers.sync" in sys.modules:
+        stop(SYNC_REFUSED)
+    try:
+        if settings is None:
+            settings = load_settings()
+        set_up_logs(settings)
+        return create_app(settings)
+    except (ConfigError, PluginError) as error:
+        stop(str(error))
+        raise
+
+
+def stop(sentence: str, status: int = APP_LOAD_ERROR) -> None:
+    """End the process with one line on standard error.
+
+    :raises SystemExit: always.
+    """
+    sys.stderr.write(f"flaskreg: {sentence}\n")
+    sys.stderr.flush()
+    raise SystemExit(status)
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Let our own log go to standard error, at the configured level."""
+    log = logging.getLogger("flaskreg")
+    log.setLevel(settings.log.level.upper())
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(
+            logging.Formatter(
+                "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
+                "%Y-%m-%d %H:%M:%S %z",
+            )
+        )
+        log.addHandler(handler)
+        log.propagate = False

@@ -1,0 +1,1 @@
+"""The registry on a storage driver: services over contracts, no HTTP, no plugins."""

@@ -1,0 +1,104 @@
+"""The blobs of one repository."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from flaskreg.cache import DescriptorCache
+from flaskreg.descriptor import Descriptor
+from flaskreg.digest import Digest
+from flaskreg.errors import BlobUnknown
+from flaskreg.errors import Unsupported
+from flaskreg.mediatypes import OCTET_STREAM
+from flaskreg.services import BlobStatter
+from flaskreg.services import BlobStore
+from flaskreg.storage.blobs import BlobContents
+from flaskreg.storage.links import Links
+
+
+class LinkedBlobStore(BlobStore):
+    """Global content seen through the links of one repository.
+
+    Every read asks the statter, and so the link, first.
+
+    :param name: of the repository.
+    :param contents: the global store.
+    :param links: what makes content a member.
+    :param statter: a statter that checks those links.
+    :param cache: told what is stored and what is deleted.
+    :param delete_enabled: whether :meth:`delete` may.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        contents: BlobContents,
+        links: Links,
+        statter: BlobStatter,
+        cache: DescriptorCache,
+        delete_enabled: bool,
+    ) -> None:
+        self._name = name
+        self._contents = contents
+        self._links = links
+        self._statter = statter
+        self._cache = cache
+        self._delete_enabled = delete_enabled
+
+    def stat(self, digest: Digest) -> Descriptor:
+        """Return the descriptor of a blob of this repository."""
+        return self._statter.stat(digest)
+
+    def get(self, digest: Digest) -> bytes:
+        """Return the content of a small blob."""
+        return self._contents.get(self._statter.stat(digest).digest)
+
+    def open(self, digest: Digest, offset: int = 0) -> tuple[Descriptor, BinaryIO]:
+        """Open a blob for reading."""
+        descriptor = self._statter.stat(digest)
+        return descriptor, self._contents.open(descriptor.digest, offset)
+
+    def redirect(self, digest: Digest, method: str) -> str | None:
+        """Return the driver's URL of a blob, if it has one."""
+        return self._contents.redirect(self._statter.stat(digest).digest, method)
+
+    def put(self, content: bytes, media_type: str = OCTET_STREAM) -> Descriptor:
+        """Store a small blob."""
+        digest = self._contents.put(content)
+        return self._join(Descriptor(media_type, digest, len(content)), digest)
+
+    def mount(self, digest: Digest, source: str) -> Descriptor | None:
+        """Link a blob of repository *source* here."""
+        target = self._links.of(source).resolve(digest)
+        if target is None:
+            return None
+        try:
+            return self._join(self._contents.stat(target), digest)
+        except BlobUnknown:
+            return None
+
+    def adopt(self, source: str, digest: Digest, descriptor: Descriptor) -> Descriptor:
+        """Move the committed content of an upload into the store and link it.
+
+        :param source: a path of the driver.
+        :param digest: by which it was pushed.
+        :param descriptor: of the content, by its canonical digest.
+        """
+        self._contents.adopt(source, descriptor.digest, descriptor.size)
+        return self._join(descriptor, digest)
+
+    def delete(self, digest: Digest) -> None:
+        """Take a blob out of this repository."""
+        if not self._delete_enabled:
+            raise Unsupported
+        target = self._links.resolve(digest)
+        if target is None:
+            raise BlobUnknown({"digest": digest})
+        self._cache.clear(target, self._name)
+        self._links.unlink(target, digest)
+
+    def _join(self, descriptor: Descriptor, digest: Digest) -> Descriptor:
+        self._links.link(digest, descriptor.digest)
+        self._cache.set(descriptor.digest, descriptor, self._name)
+        return descriptor

@@ -1,0 +1,121 @@
+"""The manifests of one repository: options, revisions, referrers and tags together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flaskreg.digest import CANONICAL
+from flaskreg.digest import Digest
+from flaskreg.errors import DigestInvalid
+from flaskreg.errors import Unsupported
+from flaskreg.manifest import Manifest
+from flaskreg.manifest import ManifestOption
+from flaskreg.services import ManifestNotModified
+from flaskreg.services import ManifestServiceOptions
+from flaskreg.services import ManifestStore
+from flaskreg.services import Repository
+from flaskreg.storage.referrers import LocalReferrers
+from flaskreg.storage.revisions import ManifestReader
+from flaskreg.storage.revisions import RevisionStore
+from flaskreg.storage.tags import LocalTags
+
+
+class LocalManifests(ManifestStore):
+    """One view of the manifests of a repository.
+
+    :param repository: handed to the manifest options.
+    :param reader: parses what is pushed.
+    :param revisions: the stored manifests.
+    :param tags: the tags.
+    :param referrers: told of each subject.
+    :param checks: the manifest options, in their order.
+    :param options: how this view behaves.
+    :param delete_enabled: whether :meth:`delete` may.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        reader: ManifestReader,
+        revisions: RevisionStore,
+        tags: LocalTags,
+        referrers: LocalReferrers,
+        checks: Sequence[ManifestOption],
+        options: ManifestServiceOptions,
+        delete_enabled: bool,
+    ) -> None:
+        self._repository = repository
+        self._reader = reader
+        self._revisions = revisions
+        self._tags = tags
+        self._referrers = referrers
+        self._options = options
+        self._delete_enabled = delete_enabled
+        self._checks = [
+            check
+            for check in checks
+            if not (options.skip_layer_verification and check.verifies_references)
+        ]
+
+    def exists(self, digest: Digest) -> bool:
+        """Whether the manifest is in this repository."""
+        return self._revisions.exists(digest)
+
+    def get(self, digest: Digest) -> Manifest:
+        """Return a manifest."""
+        return self._revisions.get(digest)
+
+    def get_tagged(self, tag: str) -> Manifest:
+        """Return the manifest that a tag names, unless the caller has it."""
+        digest = self._tags.get(tag)
+        if self._options.etag == (tag, digest):
+            raise ManifestNotModified
+        return self._revisions.get(digest)
+
+    def put(
+        self,
+        content: bytes,
+        media_type: str,
+        digest: Digest | None = None,
+        tags: Sequence[str] = (),
+    ) -> Manifest:
+        """Check a manifest, store it, and only then let tags name it."""
+        actual = Digest.of(content, digest.algorithm if digest else CANONICAL)
+        if digest is not None and digest != actual:
+            raise DigestInvalid({"given": digest, "actual": actual})
+        manifest = self._reader.parse(content, media_type, actual)
+        for check in self._checks:
+            check.before_put(self._repository, manifest)
+        self._revisions.put(manifest)
+        if manifest.subject is not None:
+            self._referrers.link(manifest.subject.digest, manifest.descriptor)
+        for tag in tags:
+            self._tags.tag(tag, actual)
+        for check in self._checks:
+            check.after_put(self._repository, manifest)
+        return manifest
+
+    def delete(self, digest: Digest) -> Sequence[str]:
+        """Delete a manifest with its tags and, as a referrer, its link."""
+        if not self._delete_enabled:
+            raise Unsupported
+        manifest = self._revisions.get(digest)
+        for check in self._checks:
+            check.before_delete(self._repository, digest)
+        names = self._revisions.delete(manifest)
+        tags = self._tags.lookup(names)
+        for tag in tags:
+            self._tags.drop(tag)
+        if manifest.subject is not None:
+            for name in names:
+                self._referrers.unlink(manifest.subject.digest, name)
+        return tags
+
+    def warnings(self, manifest: Manifest) -> Sequence[str]:
+        """Return what the options warn of."""
+        return [
+            sentence
+            for check in self._checks
+            for sentence in check.warnings(self._repository, manifest)
+        ]

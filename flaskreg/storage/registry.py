@@ -1,0 +1,153 @@
+"""The registry on a storage driver; the seed's Namespace."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from itertools import islice
+
+from flaskreg.cache import DescriptorCache
+from flaskreg.digest import Digest
+from flaskreg.driver import PathNotFound
+from flaskreg.driver import StorageDriver
+from flaskreg.errors import BlobUnknown
+from flaskreg.errors import NameUnknown
+from flaskreg.lru import LRU
+from flaskreg.manifest import ManifestOption
+from flaskreg.manifest import ManifestType
+from flaskreg.names import parse_name
+from flaskreg.services import GlobalScope
+from flaskreg.services import Registry
+from flaskreg.services import Repository
+from flaskreg.services import Scope
+from flaskreg.storage import paths
+from flaskreg.storage.blobs import BlobContents
+from flaskreg.storage.links import Links
+from flaskreg.storage.repository import LocalRepository
+from flaskreg.storage.repository import Parts
+from flaskreg.storage.revisions import ManifestReader
+
+
+#: repositories that are remembered in a process.
+_REPOSITORIES = 4096
+
+
+class LocalRegistry(Registry):
+    """All repositories of one storage driver.
+
+    :param driver: where everything is.
+    :param cache: remembers descriptors.
+    :param manifest_types: by media type.
+    :param manifest_options: the checks on manifests, in their order.
+    :param make_repository: makes a repository by the hook, so that it can be wrapped;
+        ``None`` makes a plain one.
+    :param scope: the names that are served; all by default.
+    :param delete_enabled: whether content can be deleted.
+    :param redirect: whether clients may be sent to the driver's own URLs.
+    :param is_cache: whether this is the store of a pull-through cache, which turns
+        resumable digests off.
+    :param tag_concurrency: tags that are read at once when all have to be.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        cache: DescriptorCache,
+        manifest_types: Mapping[str, ManifestType],
+        manifest_options: Sequence[ManifestOption] = (),
+        *,
+        make_repository: Callable[[Registry, str], Repository] | None = None,
+        scope: Scope | None = None,
+        delete_enabled: bool = False,
+        redirect: bool = True,
+        is_cache: bool = False,
+        tag_concurrency: int = 1,
+    ) -> None:
+        contents = BlobContents(driver, redirect=redirect)
+        self._parts = Parts(
+            driver=driver,
+            cache=cache,
+            contents=contents,
+            reader=ManifestReader(contents, manifest_types),
+            checks=tuple(manifest_options),
+            delete_enabled=delete_enabled,
+            resumable=not is_cache,
+            tag_concurrency=tag_concurrency,
+        )
+        self._driver = driver
+        self._scope = scope or GlobalScope()
+        self._make = make_repository
+        self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
+
+    def scope(self) -> Scope:
+        """Return the names that are served."""
+        return self._scope
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository, remembered when it was asked for before."""
+        repository = self._memory.get(name)
+        if repository is None:
+            if not self._scope.contains(parse_name(name)):
+                raise NameUnknown({"name": name})
+            make = self._make or LocalRegistry.local_repository
+            repository = make(self, name)
+            self._memory.set(name, repository)
+        return repository
+
+    def local_repository(self, name: str) -> Repository:
+        """Make a plain repository on the driver."""
+        return LocalRepository(name, self._parts)
+
+    def iter_repositories(self, last: str = "") -> Iterator[str]:
+        """Yield names in byte order, those of the catalog and within the scope."""
+        for name in self._iter_names(last):
+            if self._exists(paths.manifests(name)):
+                yield name
+
+    def _iter_names(self, last: str = "") -> Iterator[str]:
+        """Yield names in byte order, entering a directory only when it is its turn.
+
+        A name and what is below it are two entries of a queue, ``a`` and ``a/``, since
+        names such as ``a-b`` come between them.
+        """
+        queue = [""]
+        while queue:
+            entry = heapq.heappop(queue)
+            if entry and not entry.endswith("/"):
+                yield entry
+                continue
+            for name in self._children(entry):
+                child = entry + name
+                if child > last and self._scope.contains(child):
+                    heapq.heappush(queue, child)
+                if child + "/" > last or last.startswith(child + "/"):
+                    heapq.heappush(queue, child + "/")
+
+    def iter_holders(self, digest: Digest, limit: int) -> Iterator[str]:
+        """Yield repositories that link a blob; none are looked at when it is not here."""
+        if digest.canonical:
+            try:
+                self._parts.contents.stat(digest)
+            except BlobUnknown:
+                return
+        for name in islice(self._iter_names(), limit):
+            if Links(self._driver, name, paths.layer).resolve(digest):
+                yield name
+
+    def _children(self, prefix: str) -> Iterator[str]:
+        directory = paths.REPOSITORIES + ("/" + prefix).rstrip("/")
+        try:
+            names = self._driver.list(directory)
+        except PathNotFound:
+            return
+        yield from (name for name in names if not name.startswith("_"))
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self._driver.stat(path)
+        except PathNotFound:
+            return False
+        return True

@@ -1,0 +1,111 @@
+"""The tags of one repository: one small file says what a tag names."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from flaskreg.digest import Digest
+from flaskreg.driver import PathNotFound
+from flaskreg.driver import StorageDriver
+from flaskreg.errors import ManifestUnknown
+from flaskreg.errors import NameUnknown
+from flaskreg.errors import Unsupported
+from flaskreg.services import TagStore
+from flaskreg.storage import paths
+from flaskreg.storage.links import read_link
+from flaskreg.storage.links import write_link
+
+
+class LocalTags(TagStore):
+    """Tags on a storage driver.
+
+    :param driver: where they are.
+    :param name: of the repository.
+    :param delete_enabled: whether :meth:`untag` may.
+    :param concurrency: tags that are read at once when all have to be read.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        name: str,
+        *,
+        delete_enabled: bool,
+        concurrency: int = 1,
+    ) -> None:
+        self._driver = driver
+        self._name = name
+        self._delete_enabled = delete_enabled
+        self._concurrency = concurrency
+
+    def get(self, tag: str) -> Digest:
+        """Return the digest that a tag names now."""
+        digest = self._read(tag)
+        if digest is None:
+            raise ManifestUnknown(f"unknown tag={tag}")
+        return digest
+
+    def tag(self, tag: str, digest: Digest) -> None:
+        """Let a tag name a digest: its history first, then what it names now."""
+        write_link(self._driver, paths.tag_index(self._name, tag, digest), digest)
+        write_link(self._driver, paths.tag_current(self._name, tag), digest)
+
+    def untag(self, tag: str) -> None:
+        """Delete a tag with its history."""
+        if not self._delete_enabled:
+            raise Unsupported
+        self.get(tag)
+        self.drop(tag)
+
+    def drop(self, tag: str) -> None:
+        """Delete a tag, known or not; what it names now goes first."""
+        with suppress(PathNotFound):
+            self._driver.delete(paths.tag_current(self._name, tag))
+            self._driver.delete(paths.tag(self._name, tag), durable=False)
+
+    def list(self, limit: int | None = None, last: str = "") -> Sequence[str]:
+        """Return a page of tags in byte order."""
+        names = sorted(self._names())
+        page: list[str] = []
+        for tag in names[bisect_right(names, last) if last else 0 :]:
+            if limit is not None and len(page) >= limit:
+                break
+            if self._named(tag):
+                page.append(tag)
+        return page
+
+    def lookup(self, digests: Iterable[Digest]) -> Sequence[str]:
+        """Return the tags that name one of some digests, reading each tag once."""
+        wanted = set(digests)
+        try:
+            names = sorted(self._driver.list(paths.tags(self._name)))
+        except PathNotFound:
+            return []
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            found = zip(names, pool.map(self._read, names), strict=True)
+            return [tag for tag, digest in found if digest in wanted]
+
+    def _names(self) -> Sequence[str]:
+        try:
+            return self._driver.list(paths.tags(self._name))
+        except PathNotFound:
+            pass
+        try:
+            self._driver.stat(paths.repository(self._name))
+        except PathNotFound:
+            raise NameUnknown({"name": self._name}) from None
+        return []
+
+    def _named(self, tag: str) -> bool:
+        try:
+            self._driver.stat(paths.link(paths.tag_current(self._name, tag)))
+        except PathNotFound:
+            return False
+        return True
+
+    def _read(self, tag: str) -> Digest | None:
+        return read_link(self._driver, paths.tag_current(self._name, tag))

@@ -1,0 +1,286 @@
+"""Upload sessions: start, resume, append, commit, cancel.
+
+The size of the file is the truth of a session's offset. While bytes arrive they are
+digested, and the state of the running digest is kept beside the data, in the form of
+CNCF distribution, so that any process goes on with it and a commit reads nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+from datetime import UTC
+from datetime import datetime
+
+from flaskreg.descriptor import Descriptor
+from flaskreg.digest import CANONICAL
+from flaskreg.digest import Digest
+from flaskreg.digest import Digester
+from flaskreg.digest import make_digester
+from flaskreg.digest import parse_algorithm
+from flaskreg.digest import restore_digester
+from flaskreg.driver import FileWriter
+from flaskreg.driver import InvalidOffset
+from flaskreg.driver import PathNotFound
+from flaskreg.driver import StorageDriver
+from flaskreg.errors import BlobUploadUnknown
+from flaskreg.errors import DigestInvalid
+from flaskreg.errors import RangeInvalid
+from flaskreg.mediatypes import OCTET_STREAM
+from flaskreg.names import make_session_id
+from flaskreg.names import parse_session_id
+from flaskreg.services import UploadSession
+from flaskreg.services import UploadStore
+from flaskreg.storage import paths
+from flaskreg.storage.linkedblobs import LinkedBlobStore
+
+
+#: bytes read at a time where content has to be read again.
+_STEP = 1 << 20
+
+
+class HashStates:
+    """The states of the running digests of one session.
+
+    A state at another offset than the size of the data is worth nothing and is never
+    used; one that cannot be read is as good as none.
+    """
+
+    def __init__(self, driver: StorageDriver, name: str, session_id: str) -> None:
+        self._driver = driver
+        self._name = name
+        self._id = session_id
+
+    def algorithms(self) -> set[str]:
+        """Return the algorithms that are kept, the canonical one always."""
+        kept = {CANONICAL}
+        with suppress(PathNotFound):
+            kept.update(self._driver.list(paths.hash_states(self._name, self._id)))
+        return kept
+
+    def load(self, algorithm: str, offset: int) -> Digester | None:
+        """Return the running digest after *offset* bytes, or ``None`` without it."""
+        if offset == 0:
+            return make_digester(algorithm)
+        try:
+            state = self._driver.get_content(self._path(algorithm, offset))
+        except PathNotFound:
+            return None
+        digester = restore_digester(algorithm, state)
+        return digester if digester and digester.size == offset else None
+
+    def save(self, digester: Digester) -> None:
+        """Keep a running digest."""
+        state = digester.state()
+        if state is not None:
+            path = self._path(digester.algorithm, digester.size)
+            self._driver.put_content(path, state, durable=False)
+
+    def _path(self, algorithm: str, offset: int) -> str:
+        return paths.hash_state(self._name, self._id, algorithm, offset)
+
+
+class LocalUpload(UploadSession):
+    """An upload session on a storage driver.
+
+    :param driver: where its bytes go.
+    :param blobs: the blobs that it joins at commit.
+    :param name: of the repository.
+    :param session_id: a UUID.
+    :param started_at: when it was started.
+    :param resumable: whether the states of running digests are kept.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        blobs: LinkedBlobStore,
+        name: str,
+        session_id: str,
+        started_at: datetime,
+        *,
+        resumable: bool,
+    ) -> None:
+        self.id = session_id
+        self.started_at = started_at
+        self._driver = driver
+        self._blobs = blobs
+        self._name = name
+        self._data = paths.upload_data(name, session_id)
+        self._states = HashStates(driver, name, session_id)
+        self._resumable = resumable
+        self.size = self._stored_size()
+
+    def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
+        """Append bytes and keep the state of the running digests."""
+        with self._writer(at) as writer:
+            digesters = self._digesters(writer.size) if self._resumable else []
+            self._receive(chunks, writer, digesters)
+        return self.size
+
+    def commit(
+        self, digest: Digest, chunks: Iterable[bytes] = (), at: int | None = None
+    ) -> Descriptor:
+        """Append the last bytes, verify, and move the content into the store."""
+        with self._writer(at) as writer:
+            digesters = self._digesters(writer.size, digest.algorithm)
+            self._receive(chunks, writer, digesters)
+            writer.commit()
+            known = self._complete(digesters, digest.algorithm)
+            if known[digest.algorithm] != digest:
+                raise DigestInvalid(
+                    "invalid digest for referenced layer: "
+                    f"{digest}, content does not match digest"
+                )
+            descriptor = Descriptor(OCTET_STREAM, known[CANONICAL], self.size)
+            self._blobs.adopt(self._data, digest, descriptor)
+        self._discard()
+        return descriptor
+
+    def cancel(self) -> None:
+        """Drop the session."""
+        self._discard()
+
+    def _stored_size(self) -> int:
+        try:
+            return self._driver.stat(self._data).size
+        except PathNotFound:
+            return 0
+
+    @contextmanager
+    def _writer(self, at: int | None) -> Iterator[FileWriter]:
+        try:
+            writer = self._driver.writer(
+                self._data, append_at=self.size if at is None else at
+            )
+        except InvalidOffset as error:
+            size = self._stored_size() if error.size is None else error.size
+            raise RangeInvalid(
+                f"the upload has {size} bytes",
+                headers={"Range": f"0-{max(size - 1, 0)}"},
+            ) from None
+        except PathNotFound:
+            raise BlobUploadUnknown("blob upload unknown") from None
+        with writer:
+            yield writer
+
+    def _receive(
+        self, chunks: Iterable[bytes], writer: FileWriter, digesters: list[Digester]
+    ) -> None:
+        start = writer.size
+        try:
+            for chunk in chunks:
+                writer.write(chunk)
+                for digester in digesters:
+                    digester.update(chunk)
+        finally:
+            self.size = writer.size
+            if writer.size > start:
+                writer.flush()
+                self._save(digesters)
+
+    def _save(self, digesters: list[Digester]) -> None:
+        if self._resumable:
+            for digester in digesters:
+                if digester.size == self.size:
+                    self._states.save(digester)
+
+    def _digesters(self, offset: int, *wanted: str) -> list[Digester]:
+        algorithms = self._states.algorithms() if self._resumable else {CANONICAL}
+        found = (
+            self._states.load(algorithm, offset)
+            for algorithm in sorted(algorithms.union(wanted))
+            if self._resumable or offset == 0
+        )
+        return [digester for digester in found if digester is not None]
+
+    def _complete(
+        self, digesters: list[Digester], algorithm: str
+    ) -> dict[str, Digest]:
+        """Return the digests of all the content, reading it again for a lost state."""
+        known = {
+            digester.algorithm: digester.digest()
+            for digester in digesters
+            if digester.size == self.size
+        }
+        missing = {CANONICAL, algorithm} - known.keys()
+        if missing:
+            again = [make_digester(name) for name in missing]
+            with self._driver.reader(self._data) as reader:
+                while chunk := reader.read(_STEP):
+                    for digester in again:
+                        digester.update(chunk)
+            known.update((digester.algorithm, digester.digest()) for digester in again)
+        return known
+
+    def _discard(self) -> None:
+        with suppress(PathNotFound):
+            self._driver.delete(paths.upload(self._name, self.id), durable=False)
+
+
+class LocalUploads(UploadStore):
+    """The upload sessions of one repository.
+
+    :param driver: where they are.
+    :param blobs: the blobs that they join.
+    :param name: of the repository.
+    :param resumable: whether a session can go on without digesting all again; off for
+        a pull-through cache.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        blobs: LinkedBlobStore,
+        name: str,
+        *,
+        resumable: bool,
+    ) -> None:
+        self._driver = driver
+        self._blobs = blobs
+        self._name = name
+        self._resumable = resumable
+
+    def start(self, algorithm: str = CANONICAL) -> UploadSession:
+        """Start a session; nothing of it has to survive a power cut yet."""
+        parse_algorithm(algorithm)
+        now = datetime.now(UTC).replace(microsecond=0)
+        session = self._session(make_session_id(), now)
+        self._driver.put_content(
+            paths.upload_started(self._name, session.id),
+            now.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii"),
+            durable=False,
+        )
+        if self._resumable and algorithm != CANONICAL:
+            states = HashStates(self._driver, self._name, session.id)
+            states.save(make_digester(algorithm))
+        return session
+
+    def resume(self, session_id: str) -> UploadSession:
+        """Return a session that was started in this repository."""
+        path = paths.upload_started(self._name, parse_session_id(session_id))
+        try:
+            started = self._driver.get_content(path).decode("ascii")
+        except PathNotFound:
+            raise BlobUploadUnknown("blob upload unknown") from None
+        return self._session(session_id, _parse_time(started))
+
+    def _session(self, session_id: str, started_at: datetime) -> LocalUpload:
+        return LocalUpload(
+            self._driver,
+            self._blobs,
+            self._name,
+            session_id,
+            started_at,
+            resumable=self._resumable,
+        )
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

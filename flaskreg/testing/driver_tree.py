@@ -1,0 +1,227 @@
+"""The driver suite: what is where, and moving and deleting it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+
+import pytest
+
+from flaskreg.driver import PathNotFound
+from flaskreg.driver import StorageDriver
+from flaskreg.testing.driver_fixtures import TOP
+from flaskreg.testing.driver_fixtures import DriverFixtures
+
+
+FILE = f"{TOP}/a/file"
+OTHER = f"{TOP}/b/other"
+
+
+def put_all(driver: StorageDriver, *names: str) -> None:
+    """Put a file at each of *names* below the suite's directory."""
+    for name in names:
+        driver.put_content(f"{TOP}/{name}", name.encode())
+
+
+class StatTests(DriverFixtures):
+    """What ``stat`` tells."""
+
+    def test_stat_of_a_file(self, driver: StorageDriver) -> None:
+        """A file has its path and its size."""
+        driver.put_content(FILE, b"content")
+        info = driver.stat(FILE)
+        assert (info.path, info.size, info.is_dir) == (FILE, 7, False)
+
+    def test_stat_of_a_directory(self, driver: StorageDriver) -> None:
+        """A directory exists as soon as anything is in it, and has no size."""
+        driver.put_content(f"{TOP}/a/b/c/file", b"content")
+        for path in (TOP, f"{TOP}/a", f"{TOP}/a/b", f"{TOP}/a/b/c"):
+            info = driver.stat(path)
+            assert (info.path, info.size, info.is_dir) == (path, 0, True)
+
+    def test_the_time_of_the_last_change(self, driver: StorageDriver) -> None:
+        """It has a zone, it is about now, and it does not go back."""
+        driver.put_content(FILE, b"content")
+        before = driver.stat(FILE).modified
+        driver.put_content(FILE, b"changed")
+        after = driver.stat(FILE).modified
+        if before is None or after is None:
+            pytest.skip("the driver keeps no times")
+        assert before.tzinfo is not None
+        assert abs(datetime.now(UTC) - after) < timedelta(hours=1)
+        assert before <= after
+
+    def test_a_directory_goes_with_its_last_file(self, driver: StorageDriver) -> None:
+        """Nobody makes directories, and nobody has to delete them."""
+        if self.keeps_empty_directories:
+            pytest.skip("the driver keeps empty directories")
+        put_all(driver, "a/b/one", "c/two")
+        driver.delete(f"{TOP}/a/b/one")
+        driver.move(f"{TOP}/c/two", f"{TOP}/d/two")
+        for path in (f"{TOP}/a/b", f"{TOP}/a", f"{TOP}/c"):
+            with pytest.raises(PathNotFound):
+                driver.stat(path)
+        assert driver.list(TOP) == ["d"]
+
+
+class ListTests(DriverFixtures):
+    """``list`` and ``walk``."""
+
+    def test_list_gives_direct_children(self, driver: StorageDriver) -> None:
+        """Each name once, none of deeper levels, none of siblings."""
+        put_all(driver, "a/one", "a/two", "a/b/three", "a/b/c/four", "ab/five", "six")
+        assert sorted(driver.list(f"{TOP}/a")) == ["b", "one", "two"]
+        assert sorted(driver.list(TOP)) == ["a", "ab", "six"]
+        assert driver.list("/") == [TOP.strip("/")]
+
+    def test_list_of_many(self, driver: StorageDriver) -> None:
+        """No page of the storage ends a list."""
+        names = [f"n{number:04}" for number in range(self.many)]
+        put_all(driver, *names)
+        assert sorted(driver.list(TOP)) == names
+        assert [info.path for info in driver.walk(TOP)] == [
+            f"{TOP}/{name}" for name in names
+        ]
+
+    def test_list_of_a_file(self, driver: StorageDriver) -> None:
+        """A file is no directory."""
+        driver.put_content(FILE, b"content")
+        with pytest.raises(PathNotFound):
+            driver.list(FILE)
+
+    def test_walk_goes_in_order(self, driver: StorageDriver) -> None:
+        """A directory comes before what is in it, siblings in the order of names."""
+        put_all(driver, "b", "a/z", "a/b/c", "a.x", "a-/y", "Z", "0/0")
+        assert [info.path.removeprefix(TOP) for info in driver.walk(TOP)] == [
+            "/0",
+            "/0/0",
+            "/Z",
+            "/a",
+            "/a/b",
+            "/a/b/c",
+            "/a/z",
+            "/a-",
+            "/a-/y",
+            "/a.x",
+            "/b",
+        ]
+
+    def test_walk_tells_what_stat_tells(self, driver: StorageDriver) -> None:
+        """The path, the size, and whether it is a directory."""
+        put_all(driver, "a/one", "three")
+        found = list(driver.walk("/"))
+        assert [(info.path, info.size, info.is_dir) for info in found] == [
+            (TOP, 0, True),
+            (f"{TOP}/a", 0, True),
+            (f"{TOP}/a/one", 5, False),
+            (f"{TOP}/three", 5, False),
+        ]
+
+    def test_walk_leaves_out_what_vanishes(self, driver: StorageDriver) -> None:
+        """A delete on the way is no error of the walk."""
+        put_all(driver, "a/one", "b/two", "c/three")
+        walk = driver.walk(TOP)
+        next(walk)
+        driver.delete(f"{TOP}/b")
+        paths = {info.path for info in walk}
+        assert f"{TOP}/c/three" in paths
+
+
+class MoveTests(DriverFixtures):
+    """``move``."""
+
+    def test_move(self, driver: StorageDriver) -> None:
+        """The content is at its new path alone, whose directories are made."""
+        driver.put_content(FILE, b"content")
+        driver.move(FILE, f"{TOP}/new/directories/file")
+        assert driver.get_content(f"{TOP}/new/directories/file") == b"content"
+        with pytest.raises(PathNotFound):
+            driver.get_content(FILE)
+        with pytest.raises(PathNotFound):
+            driver.stat(FILE)
+
+    @pytest.mark.parametrize("old", [b"", b"a longer old content"])
+    def test_move_replaces(self, driver: StorageDriver, old: bytes) -> None:
+        """What was at the destination is gone."""
+        driver.put_content(FILE, b"content")
+        driver.put_content(OTHER, old)
+        driver.move(FILE, OTHER)
+        assert driver.get_content(OTHER) == b"content"
+        assert driver.stat(OTHER).size == 7
+        with pytest.raises(PathNotFound):
+            driver.stat(FILE)
+
+    def test_move_onto_itself(self, driver: StorageDriver) -> None:
+        """Nothing is lost by it."""
+        driver.put_content(FILE, b"content")
+        driver.move(FILE, FILE)
+        assert driver.get_content(FILE) == b"content"
+
+    def test_move_of_nothing(self, driver: StorageDriver) -> None:
+        """The destination stays as it was."""
+        driver.put_content(OTHER, b"content")
+        with pytest.raises(PathNotFound):
+            driver.move(FILE, OTHER)
+        with pytest.raises(PathNotFound):
+            driver.move(FILE, f"{TOP}/new/file")
+        assert driver.get_content(OTHER) == b"content"
+        with pytest.raises(PathNotFound):
+            driver.stat(f"{TOP}/new/file")
+
+    def test_move_of_nothing_onto_itself(self, driver: StorageDriver) -> None:
+        """What does not exist does not become so."""
+        with pytest.raises(PathNotFound):
+            driver.move(FILE, FILE)
+
+    def test_move_leaves_siblings(self, driver: StorageDriver) -> None:
+        """Files whose path begins alike stay where they are."""
+        put_all(driver, "a/file", "a/file2", "a/file.x")
+        driver.move(FILE, OTHER)
+        assert sorted(driver.list(f"{TOP}/a")) == ["file.x", "file2"]
+
+
+class DeleteTests(DriverFixtures):
+    """``delete``."""
+
+    def test_delete_of_a_file(self, driver: StorageDriver) -> None:
+        """It is gone, for every method, and can be put again."""
+        put_all(driver, "a/file", "a/other")
+        driver.delete(FILE)
+        with pytest.raises(PathNotFound):
+            driver.get_content(FILE)
+        with pytest.raises(PathNotFound):
+            driver.stat(FILE)
+        with pytest.raises(PathNotFound):
+            driver.delete(FILE)
+        assert driver.list(f"{TOP}/a") == ["other"]
+        driver.put_content(FILE, b"again")
+        assert driver.get_content(FILE) == b"again"
+
+    def test_delete_of_a_directory(self, driver: StorageDriver) -> None:
+        """All in it goes with it, at every depth, and nothing else."""
+        put_all(driver, "a/one", "a/b/two", "a/b/c/three", "d/four", "five")
+        driver.delete(f"{TOP}/a")
+        for path in ("a", "a/one", "a/b", "a/b/two", "a/b/c/three"):
+            with pytest.raises(PathNotFound):
+                driver.stat(f"{TOP}/{path}")
+        assert sorted(driver.list(TOP)) == ["d", "five"]
+
+    @pytest.mark.parametrize("name", ["a/file", "a"])
+    def test_delete_never_takes_siblings(
+        self, driver: StorageDriver, name: str
+    ) -> None:
+        """A longer name is another name, of a file or of a directory."""
+        siblings = [f"{name}{end}" for end in ("b", "-", ".x", "_", "0", "b/c")]
+        siblings.remove(f"{name}b")
+        put_all(driver, f"{name}/file" if name == "a" else name, *siblings)
+        driver.delete(f"{TOP}/{name}")
+        for sibling in siblings:
+            assert driver.get_content(f"{TOP}/{sibling}") == sibling.encode()
+
+    def test_delete_of_a_directory_of_many(self, driver: StorageDriver) -> None:
+        """No page of the storage ends a delete."""
+        put_all(driver, *[f"a/n{number}" for number in range(self.many)])
+        driver.delete(f"{TOP}/a")
+        with pytest.raises(PathNotFound):
+            driver.stat(f"{TOP}/a")

@@ -1,0 +1,1 @@
+"""Real servers and real clients: see README.md beside this file."""

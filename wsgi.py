@@ -1,0 +1,6 @@
+"""The WSGI application: ``gunicorn wsgi:app``."""
+
+from flaskreg.serving import make_app
+
+
+app = make_app()
