@@ -155,16 +155,22 @@ class LocalUpload(UploadSession):
             writer = self._driver.writer(
                 self._data, append_at=self.size if at is None else at
             )
-        except InvalidOffset as error:
-            size = self._stored_size() if error.size is None else error.size
-            raise RangeInvalid(
-                f"the upload has {size} bytes",
-                headers={"Range": f"0-{max(size - 1, 0)}"},
-            ) from None
-        except PathNotFound:
-            raise BlobUploadUnknown("blob upload unknown") from None
+        except (InvalidOffset, PathNotFound):
+            raise self._misplaced() from None
         with writer:
             yield writer
+
+    def _misplaced(self) -> RangeInvalid | BlobUploadUnknown:
+        """Return the error for a chunk that does not begin where the content ends."""
+        try:
+            self._driver.stat(paths.upload_started(self._name, self.id))
+        except PathNotFound:
+            return BlobUploadUnknown("blob upload unknown")
+        size = self._stored_size()
+        return RangeInvalid(
+            f"the upload has {size} bytes",
+            headers={"Range": f"0-{max(size - 1, 0)}"},
+        )
 
     def _receive(
         self, chunks: Iterable[bytes], writer: FileWriter, digesters: list[Digester]
