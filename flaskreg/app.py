@@ -122,7 +122,7 @@ def create_app(
 def _make_options(
     manager: pluggy.PluginManager, settings: Settings
 ) -> Sequence[ManifestOption]:
-    """Make the manifest options in the order that is configured, or the standard one."""
+    """Make the manifest options in the configured order, or the standard one."""
     offered = collect(manager, "flaskreg_register_manifest_options")
     if settings.manifests.options is None:
         return [offered[name]({}, settings) for name in STANDARD_ORDER]

@@ -41,7 +41,9 @@ class DriverError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.message}: {self.path}" + (f" ({self.detail})" * bool(self.detail))
+        return f"{self.message}: {self.path}" + (
+            f" ({self.detail})" * bool(self.detail)
+        )
 
 
 class PathNotFound(DriverError):

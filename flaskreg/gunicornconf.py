@@ -69,9 +69,7 @@ preload_app = True
 keepalive = 75
 # A heartbeat of the worker process, and no limit of a request: threads do not stop it.
 timeout = 120
-graceful_timeout = int(
-    _settings.http.draintimeout or _settings.http.gracefultimeout
-)
+graceful_timeout = int(_settings.http.draintimeout or _settings.http.gracefultimeout)
 max_requests = 0
 limit_request_line = 8190
 limit_request_field_size = 32768

@@ -309,7 +309,7 @@ class ReferrerStore(ABC):
 
     @abstractmethod
     def iter_referrers(self, subject: Digest, last: str = "") -> Iterator[Descriptor]:
-        """Yield the referrers of *subject* whose digest comes after *last*, in order."""
+        """Yield the referrers of *subject* after digest *last*, in order."""
 
     @abstractmethod
     def link(self, subject: Digest, referrer: Descriptor) -> None:

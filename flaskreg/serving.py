@@ -17,8 +17,8 @@ from flaskreg.plugins import PluginError
 APP_LOAD_ERROR = 4
 
 SYNC_REFUSED = (
-    "gunicorn's sync worker is refused: it cannot tell a long upload from a hung one and "
-    "kills it; use --worker-class gthread, or start with `flaskreg serve`"
+    "gunicorn's sync worker is refused: it cannot tell a long upload from a hung one "
+    "and kills it; use --worker-class gthread, or start with `flaskreg serve`"
 )
 
 

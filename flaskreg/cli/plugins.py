@@ -42,8 +42,8 @@ def plugins(configuration: str | None) -> None:
     for name, lines in sorted(_offered(manager, settings).items()):
         origin = "flaskreg" if name in DEFAULT_PLUGINS else versions.get(name, "")
         table.add_row(name, origin, "\n".join(lines))
-    for name in settings.plugins.disabled:
-        table.add_row(name, versions.get(name, ""), "(disabled)")
+    for blocked in settings.plugins.disabled:
+        table.add_row(blocked, versions.get(blocked, ""), "(disabled)")
     Console(highlight=False).print(table)
 
 
@@ -53,16 +53,15 @@ def _offered(manager: pluggy.PluginManager, settings: Settings) -> dict[str, lis
         name: [] for name, plugin in manager.list_name_plugin() if plugin is not None
     }
     for kind, hook in _KINDS.items():
-        for plugin, mapping in offers(manager, hook):
+        for giver, mapping in offers(manager, hook):
             for name in mapping:
-                mark = " (used)" if kind == "manifest type" else ""
-                mark = " (used)" if name in used.get(kind, ()) else mark
-                found[plugin].append(f"{kind} {name}{mark}")
-    for name, plugin in manager.list_name_plugin():
-        for caller in manager.get_hookcallers(plugin) or ():
+                mark = " (used)" if name in used.get(kind, mapping) else ""
+                found[giver].append(f"{kind} {name}{mark}")
+    for giver, module in manager.list_name_plugin():
+        for caller in manager.get_hookcallers(module) or ():
             if caller.name.startswith("flaskreg_make_"):
                 what = caller.name.removeprefix("flaskreg_make_").replace("_", " ")
-                found[name].append(f"makes the {what}")
+                found[giver].append(f"makes the {what}")
     return found
 
 

@@ -188,9 +188,10 @@ class FilesystemDriver(StorageDriver):
         if offset < 0:
             raise InvalidOffset(path)
         with _translated(path):
-            file = open(self._filename(path), "rb", buffering=0)  # noqa: SIM115 - the caller closes it
+            # The caller closes it.
+            file = open(self._filename(path), "rb", buffering=0)  # noqa: SIM115
             file.seek(offset)
-        return file  # type: ignore[return-value]  # a FileIO reads like any BinaryIO
+        return file
 
     def writer(self, path: str, append_at: int | None = None) -> FileWriter:
         """Open and lock a file for writing at its end."""
@@ -238,7 +239,7 @@ class FilesystemDriver(StorageDriver):
         old, new = self._filename(source), self._filename(destination)
         directory = os.path.dirname(new)
         with _translated(source):
-            grown: list[str] = []
+            grown: tuple[str, ...] = ()
             while True:
                 try:
                     os.rename(old, new)
@@ -256,14 +257,14 @@ class FilesystemDriver(StorageDriver):
                 os.unlink(filename)
             except IsADirectoryError:
                 shutil.rmtree(filename, onerror=_ignore_missing)
-            self._sync_directories(os.path.dirname(filename), [], durable=durable)
+            self._sync_directories(os.path.dirname(filename), (), durable=durable)
 
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)
 
-    def _create(self, filename: str, content: bytes, *, sync: bool) -> list[str]:
+    def _create(self, filename: str, content: bytes, *, sync: bool) -> tuple[str, ...]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        grown: list[str] = []
+        grown: tuple[str, ...] = ()
         while True:
             try:
                 descriptor = os.open(filename, flags, 0o666)
@@ -281,7 +282,7 @@ class FilesystemDriver(StorageDriver):
             os.close(descriptor)
         return grown
 
-    def _make_directories(self, directory: str) -> list[str]:
+    def _make_directories(self, directory: str) -> tuple[str, ...]:
         """Make a directory and return the parents that got a new entry by it."""
         missing = []
         current = directory
@@ -295,10 +296,10 @@ class FilesystemDriver(StorageDriver):
                 continue
             except FileNotFoundError:
                 break
-        return [os.path.dirname(path) for path in missing]
+        return tuple(os.path.dirname(path) for path in missing)
 
     def _sync_directories(
-        self, directory: str, grown: list[str], *, durable: bool
+        self, directory: str, grown: tuple[str, ...], *, durable: bool
     ) -> None:
         if durable and self._fsync:
             for path in dict.fromkeys([directory, *grown]):
@@ -347,7 +348,8 @@ def make_filesystem(parameters: Mapping[str, Any]) -> FilesystemDriver:
     known = {"rootdirectory", "fsync", "maxthreads"}
     for key in parameters.keys() - known:
         raise ConfigError(
-            f"storage.filesystem.{key}: unknown key; known are {', '.join(sorted(known))}"
+            f"storage.filesystem.{key}: unknown key; known are "
+            + ", ".join(sorted(known))
         )
     root = parameters.get("rootdirectory") or DEFAULT_ROOT
     fsync = parameters.get("fsync", True)

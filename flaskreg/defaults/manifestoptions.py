@@ -342,9 +342,7 @@ def _make_references(
     return ReferenceCheck()
 
 
-def _make_platforms(
-    parameters: Mapping[str, Any], settings: Settings
-) -> PlatformCheck:
+def _make_platforms(parameters: Mapping[str, Any], settings: Settings) -> PlatformCheck:
     _known("platforms", parameters)
     indexes = settings.validation.manifests.indexes
     if not settings.validation.active:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from flask import Response
 from flask import request
+from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from flaskreg.errors import RegistryError
@@ -35,9 +36,9 @@ def make_blueprint(site: Site) -> Blueprint:
     blueprint = Blueprint("registry", __name__)
 
     @blueprint.record_once
-    def prepare(state: object) -> None:
+    def prepare(state: BlueprintSetupState) -> None:
         """Take paths as they are: a redirect in the middle of a push breaks clients."""
-        app = state.app  # type: ignore[attr-defined]
+        app = state.app
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
         app.url_map.converters["anything"] = AnythingConverter
@@ -60,10 +61,15 @@ def make_blueprint(site: Site) -> Blueprint:
         """Answer an error that did not come from an endpoint."""
         return to_response(render(error))
 
-    options = {"methods": METHODS, "provide_automatic_options": False}
     root = f"{site.prefix}v2"
     for rule in (root, f"{root}/", f"{root}/<anything:path>"):
-        blueprint.add_url_rule(rule, "dispatch", dispatch, **options)
+        blueprint.add_url_rule(
+            rule,
+            "dispatch",
+            dispatch,
+            methods=METHODS,
+            provide_automatic_options=False,
+        )
     blueprint.add_url_rule("/", "alive", alive)
     blueprint.app_errorhandler(Exception)(refused)
     return blueprint
@@ -72,7 +78,7 @@ def make_blueprint(site: Site) -> Blueprint:
 def to_response(answer: Answer) -> Response:
     """Return an answer as Flask's response, its body untouched."""
     response = Response(
-        body_of(request.environ, request.method, answer.body),  # type: ignore[arg-type]
+        body_of(request.environ, request.method, answer.body),
         status=answer.status,
         direct_passthrough=True,
     )

@@ -129,7 +129,8 @@ def _negotiate(
         return manifest
     if kind == OCI_MANIFEST:
         raise ManifestUnknown(
-            message="OCI manifest found, but accept header does not support OCI manifests"
+            message="OCI manifest found, "
+            "but accept header does not support OCI manifests"
         )
     if kind != DOCKER_LIST or not by_tag:
         return manifest

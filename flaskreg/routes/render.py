@@ -64,7 +64,5 @@ def _from_http(error: HTTPException) -> Answer:
         known = RegistryError(message=(error.name or "error").lower())
         known.code = known.code if status >= 500 else "UNSUPPORTED"
     known.status = status
-    known.headers = {
-        name: value for name, value in headers if name.lower() in _KEPT
-    }
+    known.headers = {name: value for name, value in headers if name.lower() in _KEPT}
     return _envelope(known)

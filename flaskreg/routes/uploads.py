@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -192,7 +193,9 @@ def _progress(call: Call, session: UploadSession) -> Headers:
     ]
 
 
-def _accepted(call: Call, session: UploadSession, headers: Headers = ()) -> Answer:  # type: ignore[assignment]
+def _accepted(
+    call: Call, session: UploadSession, headers: Iterable[tuple[str, str]] = ()
+) -> Answer:
     return empty_answer(202, [*_progress(call, session), *headers])
 
 

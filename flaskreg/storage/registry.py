@@ -127,7 +127,7 @@ class LocalRegistry(Registry):
                     heapq.heappush(queue, child + "/")
 
     def iter_holders(self, digest: Digest, limit: int) -> Iterator[str]:
-        """Yield repositories that link a blob; none are looked at when it is not here."""
+        """Yield repositories that link a blob, looking at none when it is nowhere."""
         if digest.canonical:
             try:
                 self._parts.contents.stat(digest)

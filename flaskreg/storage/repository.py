@@ -67,9 +67,7 @@ class LocalRepository(Repository):
             cache=parts.cache,
             delete_enabled=parts.delete_enabled,
         )
-        self.uploads = LocalUploads(
-            driver, self.blobs, name, resumable=parts.resumable
-        )
+        self.uploads = LocalUploads(driver, self.blobs, name, resumable=parts.resumable)
         self.tags: LocalTags = LocalTags(
             driver,
             name,

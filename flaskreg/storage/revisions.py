@@ -43,9 +43,7 @@ class ManifestReader:
         self._types = types
         self._memory: LRU[Digest, Manifest] = LRU(size)
 
-    def parse(
-        self, content: bytes, media_type: str | None, digest: Digest
-    ) -> Manifest:
+    def parse(self, content: bytes, media_type: str | None, digest: Digest) -> Manifest:
         """Read a manifest.
 
         :param media_type: as pushed; ``None`` to tell it from the content.
@@ -135,9 +133,7 @@ class RevisionStore:
 
     def unknown(self, digest: Digest) -> ManifestUnknown:
         """Return the error for a manifest that is not here."""
-        return ManifestUnknown(
-            f"unknown manifest name={self._name} revision={digest}"
-        )
+        return ManifestUnknown(f"unknown manifest name={self._name} revision={digest}")
 
 
 def _decode(content: bytes) -> Mapping[str, Any]:

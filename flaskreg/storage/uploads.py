@@ -202,9 +202,7 @@ class LocalUpload(UploadSession):
         )
         return [digester for digester in found if digester is not None]
 
-    def _complete(
-        self, digesters: list[Digester], algorithm: str
-    ) -> dict[str, Digest]:
+    def _complete(self, digesters: list[Digester], algorithm: str) -> dict[str, Digest]:
         """Return the digests of all the content, reading it again for a lost state."""
         known = {
             digester.algorithm: digester.digest()
