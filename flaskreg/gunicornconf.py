@@ -62,13 +62,14 @@ _settings = _load()
 
 bind = _bind(_settings)
 workers = _workers(_settings)
-worker_class = "gthread"
+worker_class = "flaskreg.worker.RegistryWorker"
 threads = _settings.http.threads
 worker_connections = max(1000, 4 * threads)
 preload_app = True
 keepalive = 75
 # A heartbeat of the worker process, and no limit of a request: threads do not stop it.
 timeout = 120
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 graceful_timeout = int(_settings.http.draintimeout or _settings.http.gracefultimeout)
 max_requests = 0
 limit_request_line = 8190

@@ -12,11 +12,14 @@ from typing import Any
 
 _EVENTS = frozenset(
     {
-        "_thread.start_new_thread",
+        "os.fork",
+        "os.link",
         "os.mkdir",
         "os.remove",
         "os.rename",
         "os.rmdir",
+        "os.symlink",
+        "os.truncate",
         "socket.bind",
         "socket.connect",
         "socket.getaddrinfo",
@@ -51,10 +54,12 @@ def watch(call: Callable[[], object]) -> list[str]:
     files does not, since an import reads them too.
     """
     _install()
+    threads = set(threading.enumerate())
     found: list[str] = []
     _watched.found = found
     try:
         call()
     finally:
         del _watched.found
-    return found
+    started = set(threading.enumerate()) - threads
+    return found + [f"started {thread.name}" for thread in started]

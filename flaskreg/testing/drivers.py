@@ -150,9 +150,9 @@ class SharingTests(DriverFixtures):
         # The first one may import modules, which writes their compiled form.
         for _ in range(2):
             found = watch(lambda: made.append(make_driver()))
-        assert found == []
         for driver in made:
             driver.close()
+        assert found == []
 
     def test_content_is_shared(
         self, driver: StorageDriver, other: StorageDriver

@@ -38,8 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
-    """Let the assertions of the suites be rewritten when they are imported."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Let the assertions of the suites be rewritten, also in what a conftest imports."""
     names = [f"flaskreg.testing.{name}" for name in _SUITES]
     pytest.register_assert_rewrite(*names)
 

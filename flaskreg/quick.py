@@ -1,0 +1,279 @@
+"""A short way from the bytes of a plain GET or HEAD to its answer, for our worker.
+
+It does what gunicorn does for such a request and for no other: no body, HTTP/1.1, no
+header that asks for anything of the connection, nothing repeated, nothing encoded in the
+path. All else is given back untouched. ``tests/test_quick.py`` compares the two.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http.wsgi import FileWrapper
+from gunicorn.http.wsgi import base_environ
+
+
+try:
+    import gunicorn_h1c
+except ImportError:  # the extension has no build for every platform
+    gunicorn_h1c = None
+
+
+#: the most bytes of a request's head that are looked at here.
+_LONGEST = 8192
+
+#: headers that ask for more than an answer.
+_UNUSUAL = frozenset(
+    {
+        b"CONTENT-LENGTH",
+        b"CONTENT-TYPE",
+        b"TRANSFER-ENCODING",
+        b"EXPECT",
+        b"UPGRADE",
+        b"HTTP2-SETTINGS",
+        b"TE",
+        b"TRAILER",
+        b"PROXY-CONNECTION",
+        b"KEEP-ALIVE",
+    }
+)
+_BODILESS = frozenset({"204", "304"})
+_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade"})
+
+
+class _Told:
+    """What gunicorn's access log wants to know of a request and its response."""
+
+    __slots__ = ("headers", "response_length", "sent", "status")
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+        self.sent = 0
+        self.response_length: int | None = None
+
+
+class QuickServer:
+    """Serves plain requests of the connections of one worker.
+
+    :param worker: the worker, whose settings, log and application are used.
+    """
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._keys: dict[bytes, str | None] = {}
+        self._date = (0, "")
+        self._base: dict[str, Any] = {}
+
+    def takes(self, conn: Any) -> bool:
+        """Whether the next request of a connection may be looked at here."""
+        cfg = self._worker.cfg
+        return (
+            gunicorn_h1c is not None
+            and conn.parser is not None
+            and not conn.is_http2
+            and not cfg.is_ssl
+            and cfg.proxy_protocol == "off"
+        )
+
+    def serve(self, conn: Any) -> bool | None:
+        """Answer the next request, which is there already.
+
+        :returns: whether the connection stays open; ``None`` when it is not one of
+            the plain requests, and everything is as it was.
+        """
+        unreader = conn.parser.unreader
+        data = unreader.take_buffered()
+        if not data:
+            conn.sock.setblocking(True)
+            try:
+                data = conn.sock.recv(_LONGEST)
+            except OSError:
+                return False
+            if not data:
+                return False
+        environ = self._environ(conn, data)
+        if environ is None:
+            unreader.unread(data)
+            return None
+        # What gunicorn's parser knows is the request before this one.
+        conn.parser.mesg = None
+        return self._answer(conn, environ)
+
+    def _environ(self, conn: Any, data: bytes) -> dict[str, Any] | None:
+        if not (data.startswith((b"GET /", b"HEAD /")) and data.endswith(b"\r\n\r\n")):
+            return None
+        cfg = self._worker.cfg
+        try:
+            parsed = gunicorn_h1c.parse_request(
+                data,
+                limit_request_line=cfg.limit_request_line,
+                limit_request_fields=cfg.limit_request_fields,
+                limit_request_field_size=cfg.limit_request_field_size,
+            )
+        except gunicorn_h1c.ParseError:
+            return None
+        target: bytes = parsed["path"]
+        plain = parsed["consumed"] == len(data) and parsed["minor_version"] == 1
+        if not plain or b"%" in target.partition(b"?")[0] or b"#" in target:
+            return None
+        if target.startswith(b"//") or not target.isascii():
+            return None
+        return self._fill(conn, parsed["method"], target.decode("ascii"), parsed)
+
+    def _fill(
+        self, conn: Any, method: bytes, target: str, parsed: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        path, _, query = target.partition("?")
+        environ = self._connection_environ(conn).copy()
+        environ["REQUEST_METHOD"] = method.decode("ascii")
+        environ["RAW_URI"] = target
+        environ["PATH_INFO"] = path
+        environ["QUERY_STRING"] = query
+        environ["wsgi.input"] = io.BytesIO()
+        for name, value in parsed["headers"]:
+            key = self._key(name)
+            if key is None or key in environ:
+                return None
+            environ[key] = value.decode("latin-1")
+        connection = environ.get("HTTP_CONNECTION")
+        if connection is not None and connection.lower() != "keep-alive":
+            return None
+        return environ
+
+    def _connection_environ(self, conn: Any) -> dict[str, Any]:
+        """Return what is the same for all requests of a connection."""
+        kept: dict[str, Any] | None = getattr(conn, "quick_environ", None)
+        if kept is None:
+            kept = base_environ(self._worker.cfg)
+            client, server = conn.client, conn.server
+            kept.update(
+                {
+                    "gunicorn.socket": conn.sock,
+                    "SERVER_PROTOCOL": "HTTP/1.1",
+                    "SCRIPT_NAME": "",
+                    "wsgi.url_scheme": "http",
+                    "wsgi.multithread": True,
+                }
+            )
+            if isinstance(client, tuple):
+                kept["REMOTE_ADDR"], kept["REMOTE_PORT"] = client[0], str(client[1])
+            else:
+                kept["REMOTE_ADDR"] = (
+                    client.decode() if isinstance(client, bytes) else client
+                )
+            if isinstance(server, tuple):
+                kept["SERVER_NAME"], kept["SERVER_PORT"] = server[0], str(server[1])
+            else:
+                kept["SERVER_NAME"], kept["SERVER_PORT"] = "localhost", ""
+            conn.quick_environ = kept
+        return kept
+
+    def _key(self, name: bytes) -> str | None:
+        """Return the environ's key of a header, or ``None`` for an unusual one."""
+        try:
+            return self._keys[name]
+        except KeyError:
+            upper = name.upper()
+            key = None
+            if upper not in _UNUSUAL and b"_" not in upper and upper.isascii():
+                key = "HTTP_" + upper.decode("ascii").replace("-", "_")
+            if len(self._keys) < 256:
+                self._keys[name] = key
+            return key
+
+    def _answer(self, conn: Any, environ: dict[str, Any]) -> bool:
+        worker, told = self._worker, _Told()
+        begin = datetime.now()  # noqa: DTZ005 - gunicorn's log wants it so
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: Any = None
+        ) -> None:
+            if exc_info and told.sent:
+                raise exc_info[1].with_traceback(exc_info[2])
+            told.status, told.headers = status, headers
+
+        worker.nr += 1
+        if worker.nr >= worker.max_requests:
+            worker.alive = False
+        stays = bool(worker.alive and worker.cfg.keepalive)
+        body: Iterable[bytes] = worker.wsgi(environ, start_response)
+        try:
+            self._send(conn, environ, told, body, stays=stays)
+        except OSError as error:
+            worker.log.debug("Ignoring a client that left: %s", error)
+            return False
+        finally:
+            worker.log.access(told, told, environ, datetime.now() - begin)  # noqa: DTZ005
+            if hasattr(body, "close"):
+                body.close()
+        return stays
+
+    def _send(
+        self,
+        conn: Any,
+        environ: dict[str, Any],
+        told: _Told,
+        body: Iterable[bytes],
+        *,
+        stays: bool,
+    ) -> None:
+        head = self._head(told, environ["REQUEST_METHOD"], stays=stays)
+        if isinstance(body, FileWrapper) and util.has_fileno(body.filelike):
+            self._send_file(conn.sock, head, body, told)
+            return
+        for chunk in body:
+            if chunk and told.response_length is None:
+                chunk = b"%X\r\n%b\r\n" % (len(chunk), chunk)
+            conn.sock.sendall(head + chunk)
+            told.sent += len(chunk)
+            head = b""
+        if told.response_length is None:
+            head += b"0\r\n\r\n"
+        if head:
+            conn.sock.sendall(head)
+
+    def _send_file(
+        self, sock: socket.socket, head: bytes, body: FileWrapper, told: _Told
+    ) -> None:
+        count = told.response_length or 0
+        sock.sendall(head, socket.MSG_MORE if count else 0)
+        if count:
+            offset = os.lseek(body.filelike.fileno(), 0, os.SEEK_CUR)
+            told.sent += sock.sendfile(body.filelike, offset=offset, count=count)
+
+    def _head(self, told: _Told, method: str, *, stays: bool) -> bytes:
+        lines = [
+            f"HTTP/1.1 {told.status}\r\nServer: gunicorn\r\nDate: {self._now()}\r\n"
+            f"Connection: {'keep-alive' if stays else 'close'}\r\n"
+        ]
+        for name, value in told.headers:
+            lower = name.lower()
+            if lower == "content-length":
+                told.response_length = int(value)
+            elif lower in _HOP:
+                continue
+            lines.append(f"{name}: {value}\r\n")
+        if told.response_length is None:
+            if method == "HEAD" or told.status[:3] in _BODILESS:
+                told.response_length = 0
+            else:
+                lines.append("Transfer-Encoding: chunked\r\n")
+        lines.append("\r\n")
+        head = "".join(lines)
+        if head.count("\n") != len(lines) + 3 or head.count("\r") != len(lines) + 3:
+            raise ValueError("a response header has a line break in it")
+        return head.encode("latin-1")
+
+    def _now(self) -> str:
+        second = int(time.time())
+        if self._date[0] != second:
+            self._date = (second, util.http_date())
+        return self._date[1]
