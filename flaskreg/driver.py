@@ -14,6 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -133,8 +134,9 @@ class FileWriter(ABC):
     def commit(self) -> None:
         """Make the content readable; nothing can be written after it.
 
-        Its bytes are durable then, so that content which is moved afterwards cannot be
-        lost; the path stays the writer's own until it is closed.
+        It is durable when it was moved, by :meth:`StorageDriver.move` or
+        :meth:`StorageDriver.publish`; the path stays the writer's own until then, and
+        until it is closed.
         """
 
     @abstractmethod
@@ -236,6 +238,27 @@ class StorageDriver(ABC):
         :param durable: whether it stays deleted over a power cut when this returns.
         :raises PathNotFound: nothing is there.
         """
+
+    def publish(
+        self,
+        contents: Sequence[tuple[str, bytes]],
+        moves: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Make content visible at several paths, in order, and all of it durable.
+
+        First each of *moves*, then each of *contents*: nobody sees a later one before
+        an earlier one. A driver that needs fewer flushes for all of them than for each
+        overrides this.
+
+        :param contents: paths and what to write there, as :meth:`put_content` does.
+        :param moves: sources and destinations, as :meth:`move` takes them.
+        :raises PathNotFound: a source does not exist.
+        :raises StorageFull: there is no room; some may be visible then, from the first.
+        """
+        for source, destination in moves:
+            self.move(source, destination)
+        for path, content in contents:
+            self.put_content(path, content)
 
     def walk(self, path: str) -> Iterator[FileInfo]:
         """Yield all below *path*, a directory before what is in it, in name order.

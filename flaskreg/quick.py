@@ -1,8 +1,8 @@
 """A short way from the bytes of a plain GET or HEAD to its answer, for our worker.
 
 It does what gunicorn does for such a request and for no other: no body, HTTP/1.1, no
-header that asks for anything of the connection, nothing repeated, nothing encoded in the
-path. All else is given back untouched. ``tests/test_quick.py`` compares the two.
+header that asks for anything of the connection, nothing repeated, nothing encoded in
+the path. All else is given back untouched. ``tests/test_quick.py`` compares the two.
 """
 
 from __future__ import annotations

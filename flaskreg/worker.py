@@ -1,14 +1,14 @@
 """A gunicorn worker for many short requests and many long transfers at once.
 
-gunicorn's threaded worker hands a kept-alive connection back to its main loop after each
-request: a queue, a pipe, a poller and the interpreter's lock, for a next request that is
-mostly there already. This one looks for it in the same thread first, for a moment, unless
-other connections wait for a thread.
+gunicorn's threaded worker hands a kept-alive connection back to its main loop after
+each request: a queue, a pipe, a poller and the interpreter's lock, for a next request
+that is mostly there already. This one looks for it in the same thread first, for a
+moment, unless other connections wait for a thread.
 
 And a request that is nothing but the head of a GET or HEAD, as most are, is parsed by
 :mod:`gunicorn_h1c` straight into its WSGI environ and answered in one write
-(:mod:`flaskreg.quick`). Whatever is not as plain as that, or is not valid, goes the way of
-gunicorn, byte for byte as it came.
+(:mod:`flaskreg.quick`). Whatever is not as plain as that, or is not valid, goes the way
+of gunicorn, byte for byte as it came.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         else:
             result = super().handle(conn)
         while result is True and self._next_is_here(conn):
-            result = self._serve(conn) if self._quick.takes(conn) else super().handle(conn)
+            result = (
+                self._serve(conn) if self._quick.takes(conn) else super().handle(conn)
+            )
         return result
 
     def _serve(self, conn: Any) -> Any:

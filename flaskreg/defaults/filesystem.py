@@ -7,30 +7,32 @@ append to it one does.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
 import shutil
 import time
-import uuid
-from collections.abc import Iterator
 from collections.abc import Mapping
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from typing import Any
 from typing import BinaryIO
 
 from flaskreg.config import ConfigError
+from flaskreg.defaults.localfiles import MISSING
+from flaskreg.defaults.localfiles import Batch
+from flaskreg.defaults.localfiles import LocalFileWriter
+from flaskreg.defaults.localfiles import as_driver_error
+from flaskreg.defaults.localfiles import make_directories
+from flaskreg.defaults.localfiles import sync_directory
+from flaskreg.defaults.localfiles import translated
 from flaskreg.driver import DriverFactory
 from flaskreg.driver import FileInfo
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidOffset
-from flaskreg.driver import InvalidPath
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
-from flaskreg.driver import StorageFull
 from flaskreg.driver import check_path
 from flaskreg.hookspecs import hookimpl
 
@@ -43,101 +45,9 @@ DEFAULT_ROOT = "/var/lib/registry"
 LOCK_PATIENCE = 2.0
 _LOCK_STEP = 0.05
 
+#: what is read at once of a small file, in bytes.
+_SMALL_FILE = 64 << 10
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.tmp")
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-
-
-@contextmanager
-def _translated(path: str) -> Iterator[None]:
-    """Turn errors of the operating system into errors of drivers."""
-    try:
-        yield
-    except _MISSING:
-        raise PathNotFound(path) from None
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(path) from error
-        if error.errno == errno.ENAMETOOLONG:
-            raise InvalidPath(path) from error
-        raise
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _sync_directory(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class LocalFileWriter(FileWriter):
-    """Writes at the end of a locked file.
-
-    :param path: as the driver's caller knows it.
-    :param descriptor: open for writing, locked and positioned at the end.
-    :param size: of the file.
-    :param filename: in the operating system.
-    :param sync: whether flushing reaches the disk.
-    """
-
-    def __init__(
-        self, path: str, descriptor: int, size: int, filename: str, *, sync: bool
-    ) -> None:
-        self.size = size
-        self._path = path
-        self._descriptor = descriptor
-        self._filename = filename
-        self._sync = sync
-        self._state = "open"
-
-    def write(self, chunk: bytes) -> None:
-        """Append *chunk*, or leave the file as it was."""
-        self._expect_open()
-        with _translated(self._path):
-            try:
-                _write_all(self._descriptor, chunk)
-            except OSError:
-                os.ftruncate(self._descriptor, self.size)
-                os.lseek(self._descriptor, self.size, os.SEEK_SET)
-                raise
-        self.size += len(chunk)
-
-    def flush(self) -> None:
-        """Bring what was written to the disk."""
-        self._expect_open()
-        if self._sync:
-            with _translated(self._path):
-                os.fdatasync(self._descriptor)
-
-    def commit(self) -> None:
-        """Bring the content to the disk; the lock stays until :meth:`close`."""
-        self.flush()
-        self._state = "committed"
-
-    def cancel(self) -> None:
-        """Delete the file."""
-        self._expect_open()
-        self._state = "cancelled"
-        with _translated(self._path):
-            os.unlink(self._filename)
-
-    def close(self) -> None:
-        """Unlock the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            self._state = "closed"
-
-    def _expect_open(self) -> None:
-        if self._state != "open":
-            raise ValueError(f"the writer of {self._path} is {self._state}")
 
 
 class FilesystemDriver(StorageDriver):
@@ -156,38 +66,40 @@ class FilesystemDriver(StorageDriver):
 
     def get_content(self, path: str) -> bytes:
         """Return all of a small file."""
-        with _translated(path):
+        try:
             descriptor = os.open(self._filename(path), os.O_RDONLY | os.O_CLOEXEC)
             try:
-                wanted = os.fstat(descriptor).st_size
-                content = os.read(descriptor, wanted + 1)
-                while len(content) < wanted and (
-                    more := os.read(descriptor, wanted - len(content))
-                ):
-                    content += more
+                content = os.read(descriptor, _SMALL_FILE)
+                if len(content) == _SMALL_FILE:
+                    pieces = [content]
+                    while piece := os.read(descriptor, _SMALL_FILE):
+                        pieces.append(piece)
+                    content = b"".join(pieces)
             finally:
                 os.close(descriptor)
+        except MISSING:
+            raise PathNotFound(path) from None
+        except OSError as error:
+            raise as_driver_error(error, path) from error
         return content
 
     def put_content(self, path: str, content: bytes, *, durable: bool = True) -> None:
         """Write a small file under a temporary name, then rename it."""
-        filename = self._filename(path)
-        directory = os.path.dirname(filename)
-        temporary = os.path.join(directory, f".{uuid.uuid4().hex}.tmp")
-        with _translated(path):
-            grown = self._create(temporary, content, sync=durable and self._fsync)
-            try:
-                os.rename(temporary, filename)
-            except OSError:
-                os.unlink(temporary)
-                raise
-            self._sync_directories(directory, grown, durable=durable)
+        self._publish([(path, content)], [], sync=durable and self._fsync)
+
+    def publish(
+        self,
+        contents: Sequence[tuple[str, bytes]],
+        moves: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Write and rename several files with two rounds of flushes for all of them."""
+        self._publish(contents, moves, sync=self._fsync)
 
     def reader(self, path: str, offset: int = 0) -> BinaryIO:
         """Open a file for reading, unbuffered, so that it can be sent by the kernel."""
         if offset < 0:
             raise InvalidOffset(path)
-        with _translated(path):
+        with translated(path):
             # The caller closes it.
             file = open(self._filename(path), "rb", buffering=0)  # noqa: SIM115
             file.seek(offset)
@@ -196,7 +108,7 @@ class FilesystemDriver(StorageDriver):
     def writer(self, path: str, append_at: int | None = None) -> FileWriter:
         """Open and lock a file for writing at its end."""
         filename = self._filename(path)
-        with _translated(path):
+        with translated(path):
             descriptor = self._open_locked(path, filename, create=not append_at)
             try:
                 size = os.fstat(descriptor).st_size
@@ -215,7 +127,7 @@ class FilesystemDriver(StorageDriver):
         """Return what is at a path."""
         if path == "/":
             return FileInfo(path, 0, is_dir=True)
-        with _translated(path):
+        with translated(path):
             found = os.stat(self._filename(path))
         is_dir = (found.st_mode & 0o170000) == 0o040000
         modified = datetime.fromtimestamp(found.st_mtime, UTC)
@@ -226,7 +138,7 @@ class FilesystemDriver(StorageDriver):
         try:
             filename = self.root if path == "/" else self._filename(path)
             names = os.listdir(filename)
-        except _MISSING:
+        except MISSING:
             if path == "/":
                 return []
             raise PathNotFound(path) from None
@@ -236,74 +148,44 @@ class FilesystemDriver(StorageDriver):
 
     def move(self, source: str, destination: str) -> None:
         """Rename a file."""
-        old, new = self._filename(source), self._filename(destination)
-        directory = os.path.dirname(new)
-        with _translated(source):
-            grown: tuple[str, ...] = ()
-            while True:
-                try:
-                    os.rename(old, new)
-                    break
-                except FileNotFoundError:
-                    os.stat(old)
-                    grown += self._make_directories(directory)
-            self._sync_directories(directory, grown, durable=True)
+        self._publish([], [(source, destination)], sync=self._fsync)
 
     def delete(self, path: str, *, durable: bool = True) -> None:
         """Delete a file or a directory."""
         filename = self._filename(path)
-        with _translated(path):
+        with translated(path):
             try:
                 os.unlink(filename)
             except IsADirectoryError:
                 shutil.rmtree(filename, onerror=_ignore_missing)
-            self._sync_directories(os.path.dirname(filename), (), durable=durable)
+            if durable and self._fsync:
+                sync_directory(os.path.dirname(filename))
 
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)
 
-    def _create(self, filename: str, content: bytes, *, sync: bool) -> tuple[str, ...]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        grown: tuple[str, ...] = ()
-        while True:
-            try:
-                descriptor = os.open(filename, flags, 0o666)
-                break
-            except FileNotFoundError:
-                grown += self._make_directories(os.path.dirname(filename))
-        try:
-            _write_all(descriptor, content)
-            if sync:
-                os.fdatasync(descriptor)
-        except BaseException:
-            os.unlink(filename)
-            raise
-        finally:
-            os.close(descriptor)
-        return grown
-
-    def _make_directories(self, directory: str) -> tuple[str, ...]:
-        """Make a directory and return the parents that got a new entry by it."""
-        missing = []
-        current = directory
-        while not os.path.isdir(current):
-            missing.append(current)
-            current = os.path.dirname(current)
-        for path in reversed(missing):
-            try:
-                os.mkdir(path, 0o777)
-            except FileExistsError:
-                continue
-            except FileNotFoundError:
-                break
-        return tuple(os.path.dirname(path) for path in missing)
-
-    def _sync_directories(
-        self, directory: str, grown: tuple[str, ...], *, durable: bool
+    def _publish(
+        self,
+        contents: Sequence[tuple[str, bytes]],
+        moves: Sequence[tuple[str, str]],
+        *,
+        sync: bool,
     ) -> None:
-        if durable and self._fsync:
-            for path in dict.fromkeys([directory, *grown]):
-                _sync_directory(path)
+        """Make everything ready, sync it, rename it, and sync the directories.
+
+        A file system with a journal writes it once for each round, however many files
+        there are: only the first sync of a round waits for the disk.
+        """
+        batch = Batch(sync=sync)
+        with translated(moves[0][0] if moves else contents[0][0]):
+            try:
+                for source, destination in moves:
+                    batch.add_move(self._filename(source), self._filename(destination))
+                for path, content in contents:
+                    batch.add_content(self._filename(path), content)
+                batch.publish()
+            finally:
+                batch.close()
 
     def _open_locked(self, path: str, filename: str, *, create: bool) -> int:
         flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if create else 0)
@@ -314,7 +196,7 @@ class FilesystemDriver(StorageDriver):
             except FileNotFoundError:
                 if not create:
                     raise
-                self._make_directories(os.path.dirname(filename))
+                make_directories(os.path.dirname(filename))
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

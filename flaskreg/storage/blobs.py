@@ -6,6 +6,7 @@ asks whether a repository may see a digest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from flaskreg.cache import DescriptorCache
@@ -110,23 +111,39 @@ class BlobContents(BlobStatter):
             return None
         return self._driver.redirect(paths.blob_data(digest), method)
 
-    def put(self, content: bytes) -> Digest:
-        """Store small content durably, and return its canonical digest."""
-        digest = Digest.of(content)
-        self._driver.put_content(paths.blob_data(digest), content)
-        return digest
+    def put(
+        self,
+        content: bytes,
+        digest: Digest,
+        links: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """Store small content and then what links it, durably.
 
-    def adopt(self, source: str, digest: Digest, size: int) -> None:
-        """Move committed content, whose digest was verified, into the store.
+        :param digest: its canonical digest.
+        :param links: paths and contents that become visible after it, in order.
+        """
+        self._driver.publish([(paths.blob_data(digest), content), *links])
+
+    def adopt(
+        self,
+        source: str,
+        digest: Digest,
+        size: int,
+        links: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """Move committed content into the store, then what links it, durably.
 
         Where moving is a rename it also takes the place of what is there: that costs
         nothing, makes each committer's own content durable, and heals a damaged file.
 
         :param source: a path of the driver.
+        :param digest: its canonical digest, verified.
         :param size: of the content, in bytes.
+        :param links: paths and contents that become visible after it, in order.
         """
-        if self._driver.renames or not self._has(digest, size):
-            self._driver.move(source, paths.blob_data(digest))
+        move = (source, paths.blob_data(digest))
+        wanted = self._driver.renames or not self._has(digest, size)
+        self._driver.publish(links, [move] if wanted else [])
 
     def _has(self, digest: Digest, size: int) -> bool:
         try:

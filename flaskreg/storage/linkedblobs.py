@@ -7,6 +7,7 @@ from typing import BinaryIO
 from flaskreg.cache import DescriptorCache
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
+from flaskreg.driver import StorageDriver
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import Unsupported
 from flaskreg.mediatypes import OCTET_STREAM
@@ -22,6 +23,7 @@ class LinkedBlobStore(BlobStore):
     Every read asks the statter, and so the link, first.
 
     :param name: of the repository.
+    :param driver: where the links are.
     :param contents: the global store.
     :param links: what makes content a member.
     :param statter: a statter that checks those links.
@@ -33,6 +35,7 @@ class LinkedBlobStore(BlobStore):
         self,
         name: str,
         *,
+        driver: StorageDriver,
         contents: BlobContents,
         links: Links,
         statter: BlobStatter,
@@ -40,6 +43,7 @@ class LinkedBlobStore(BlobStore):
         delete_enabled: bool,
     ) -> None:
         self._name = name
+        self._driver = driver
         self._contents = contents
         self._links = links
         self._statter = statter
@@ -65,8 +69,9 @@ class LinkedBlobStore(BlobStore):
 
     def put(self, content: bytes, media_type: str = OCTET_STREAM) -> Descriptor:
         """Store a small blob."""
-        digest = self._contents.put(content)
-        return self._join(Descriptor(media_type, digest, len(content)), digest)
+        digest = Digest.of(content)
+        self._contents.put(content, digest, self._links.entries(digest, digest))
+        return self._remember(Descriptor(media_type, digest, len(content)))
 
     def mount(self, digest: Digest, source: str) -> Descriptor | None:
         """Link a blob of repository *source* here."""
@@ -74,9 +79,11 @@ class LinkedBlobStore(BlobStore):
         if target is None:
             return None
         try:
-            return self._join(self._contents.stat(target), digest)
+            descriptor = self._contents.stat(target)
         except BlobUnknown:
             return None
+        self._driver.publish(self._links.entries(digest, target))
+        return self._remember(descriptor)
 
     def adopt(self, source: str, digest: Digest, descriptor: Descriptor) -> Descriptor:
         """Move the committed content of an upload into the store and link it.
@@ -85,8 +92,10 @@ class LinkedBlobStore(BlobStore):
         :param digest: by which it was pushed.
         :param descriptor: of the content, by its canonical digest.
         """
-        self._contents.adopt(source, descriptor.digest, descriptor.size)
-        return self._join(descriptor, digest)
+        canonical = descriptor.digest
+        links = self._links.entries(digest, canonical)
+        self._contents.adopt(source, canonical, descriptor.size, links)
+        return self._remember(descriptor)
 
     def delete(self, digest: Digest) -> None:
         """Take a blob out of this repository."""
@@ -98,7 +107,6 @@ class LinkedBlobStore(BlobStore):
         self._cache.clear(target, self._name)
         self._links.unlink(target, digest)
 
-    def _join(self, descriptor: Descriptor, digest: Digest) -> Descriptor:
-        self._links.link(digest, descriptor.digest)
+    def _remember(self, descriptor: Descriptor) -> Descriptor:
         self._cache.set(descriptor.digest, descriptor, self._name)
         return descriptor

@@ -32,9 +32,9 @@ def read_link(driver: StorageDriver, directory: str) -> Digest | None:
         return None
 
 
-def write_link(driver: StorageDriver, directory: str, target: Digest) -> None:
-    """Write a directory's link, durably."""
-    driver.put_content(paths.link(directory), target.encode("ascii"))
+def link_to(directory: str, target: Digest) -> tuple[str, bytes]:
+    """Return a directory's link, as path and content, for a driver to publish."""
+    return paths.link(directory), target.encode("ascii")
 
 
 class Links:
@@ -66,11 +66,12 @@ class Links:
             return target
         return target if self._read(target) else None
 
-    def link(self, digest: Digest, canonical: Digest) -> None:
-        """Make content a member, by its canonical digest and by *digest*."""
-        write_link(self._driver, self._directory(self._name, canonical), canonical)
-        if digest != canonical:
-            write_link(self._driver, self._directory(self._name, digest), canonical)
+    def entries(self, digest: Digest, canonical: Digest) -> list[tuple[str, bytes]]:
+        """Return what makes content a member, by its canonical digest and *digest*."""
+        return [
+            link_to(self._directory(self._name, each), canonical)
+            for each in dict.fromkeys((canonical, digest))
+        ]
 
     def unlink(self, *digests: Digest) -> None:
         """Take content out, by each of its digests; unknown ones are left out."""

@@ -87,11 +87,13 @@ class LocalManifests(ManifestStore):
         manifest = self._reader.parse(content, media_type, actual)
         for check in self._checks:
             check.before_put(self._repository, manifest)
-        self._revisions.put(manifest)
+        links: list[tuple[str, bytes]] = []
         if manifest.subject is not None:
-            self._referrers.link(manifest.subject.digest, manifest.descriptor)
+            subject = manifest.subject.digest
+            links.append(self._referrers.entry(subject, manifest.descriptor))
         for tag in tags:
-            self._tags.tag(tag, actual)
+            links += self._tags.entries(tag, actual)
+        self._revisions.put(manifest, links)
         for check in self._checks:
             check.after_put(self._repository, manifest)
         return manifest

@@ -74,9 +74,13 @@ class LocalReferrers(ReferrerStore):
 
     def link(self, subject: Digest, referrer: Descriptor) -> None:
         """Remember a referrer."""
-        path = paths.referrer(self._name, subject, referrer.digest)
+        self._driver.publish([self.entry(subject, referrer)])
+
+    def entry(self, subject: Digest, referrer: Descriptor) -> tuple[str, bytes]:
+        """Return what remembers a referrer."""
         content = json.dumps(referrer.to_json(), separators=(",", ":"))
-        self._driver.put_content(path, content.encode())
+        path = paths.referrer(self._name, subject, referrer.digest)
+        return path, content.encode()
 
     def unlink(self, subject: Digest, referrer: Digest) -> None:
         """Forget a referrer."""

@@ -61,6 +61,7 @@ class LocalRepository(Repository):
         )
         self.blobs: LinkedBlobStore = LinkedBlobStore(
             name,
+            driver=driver,
             contents=parts.contents,
             links=layers,
             statter=LinkedStatter(layers, CachedStatter(known, parts.cache, name)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -117,10 +118,16 @@ class RevisionStore:
             return manifest
         return replace(manifest, digest=digest)
 
-    def put(self, manifest: Manifest) -> None:
-        """Store a manifest and link it, durably."""
-        canonical = self._reader.contents.put(manifest.content)
-        self._links.link(manifest.digest, canonical)
+    def put(self, manifest: Manifest, links: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Store a manifest, link it, and then what names it, durably.
+
+        :param links: paths and contents that become visible after it, in order.
+        """
+        canonical = manifest.digest
+        if not canonical.canonical:
+            canonical = Digest.of(manifest.content)
+        entries = self._links.entries(manifest.digest, canonical)
+        self._reader.contents.put(manifest.content, canonical, [*entries, *links])
         self._reader.remember(manifest)
 
     def delete(self, manifest: Manifest) -> tuple[Digest, ...]:

@@ -15,8 +15,8 @@ from flaskreg.errors import DigestInvalid
 from flaskreg.services import SignatureStore
 from flaskreg.storage import paths
 from flaskreg.storage.blobs import BlobContents
+from flaskreg.storage.links import link_to
 from flaskreg.storage.links import read_link
-from flaskreg.storage.links import write_link
 
 
 class LocalSignatures(SignatureStore):
@@ -48,9 +48,9 @@ class LocalSignatures(SignatureStore):
     def put(self, revision: Digest, *signatures: bytes) -> None:
         """Add signatures; the same one twice is one."""
         for signature in signatures:
-            digest = self._contents.put(signature)
+            digest = Digest.of(signature)
             directory = paths.signature(self._name, revision, digest)
-            write_link(self._driver, directory, digest)
+            self._contents.put(signature, digest, [link_to(directory, digest)])
 
     def _linked(self, revision: Digest) -> Sequence[Digest]:
         found = []

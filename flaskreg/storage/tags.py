@@ -16,8 +16,8 @@ from flaskreg.errors import NameUnknown
 from flaskreg.errors import Unsupported
 from flaskreg.services import TagStore
 from flaskreg.storage import paths
+from flaskreg.storage.links import link_to
 from flaskreg.storage.links import read_link
-from flaskreg.storage.links import write_link
 
 
 class LocalTags(TagStore):
@@ -50,9 +50,15 @@ class LocalTags(TagStore):
         return digest
 
     def tag(self, tag: str, digest: Digest) -> None:
-        """Let a tag name a digest: its history first, then what it names now."""
-        write_link(self._driver, paths.tag_index(self._name, tag, digest), digest)
-        write_link(self._driver, paths.tag_current(self._name, tag), digest)
+        """Let a tag name a digest."""
+        self._driver.publish(self.entries(tag, digest))
+
+    def entries(self, tag: str, digest: Digest) -> Sequence[tuple[str, bytes]]:
+        """Return what lets a tag name a digest: its history, then what it names now."""
+        return [
+            link_to(paths.tag_index(self._name, tag, digest), digest),
+            link_to(paths.tag_current(self._name, tag), digest),
+        ]
 
     def untag(self, tag: str) -> None:
         """Delete a tag with its history."""

@@ -117,7 +117,10 @@ class LocalUpload(UploadSession):
         """Append bytes and keep the state of the running digests."""
         with self._writer(at) as writer:
             digesters = self._digesters(writer.size) if self._resumable else []
-            self._receive(chunks, writer, digesters)
+            try:
+                self._receive(chunks, writer, digesters)
+            finally:
+                self._keep(writer, digesters)
         return self.size
 
     def commit(
@@ -126,7 +129,11 @@ class LocalUpload(UploadSession):
         """Append the last bytes, verify, and move the content into the store."""
         with self._writer(at) as writer:
             digesters = self._digesters(writer.size, digest.algorithm)
-            self._receive(chunks, writer, digesters)
+            try:
+                self._receive(chunks, writer, digesters)
+            except BaseException:
+                self._keep(writer, digesters)
+                raise
             writer.commit()
             known = self._complete(digesters, digest.algorithm)
             if known[digest.algorithm] != digest:
@@ -175,7 +182,6 @@ class LocalUpload(UploadSession):
     def _receive(
         self, chunks: Iterable[bytes], writer: FileWriter, digesters: list[Digester]
     ) -> None:
-        start = writer.size
         try:
             for chunk in chunks:
                 writer.write(chunk)
@@ -183,11 +189,10 @@ class LocalUpload(UploadSession):
                     digester.update(chunk)
         finally:
             self.size = writer.size
-            if writer.size > start:
-                writer.flush()
-                self._save(digesters)
 
-    def _save(self, digesters: list[Digester]) -> None:
+    def _keep(self, writer: FileWriter, digesters: list[Digester]) -> None:
+        """Make what has arrived durable, and then the digest states of it."""
+        writer.flush()
         if self._resumable:
             for digester in digesters:
                 if digester.size == self.size:

@@ -1,0 +1,209 @@
+"""Files of the operating system, as the ``filesystem`` driver handles them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+
+from flaskreg.driver import FileWriter
+from flaskreg.driver import InvalidPath
+from flaskreg.driver import PathNotFound
+from flaskreg.driver import StorageFull
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: how the operating system says that nothing is there.
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn errors of the operating system into errors of drivers."""
+    try:
+        yield
+    except MISSING:
+        raise PathNotFound(path) from None
+    except OSError as error:
+        raise as_driver_error(error, path) from error
+
+
+def as_driver_error(error: OSError, path: str) -> Exception:
+    """Return what an error of the operating system means, or the error itself."""
+    if error.errno in _FULL:
+        return StorageFull(path)
+    if error.errno == errno.ENAMETOOLONG:
+        return InvalidPath(path)
+    return error
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_directory(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directories(directory: str) -> list[str]:
+    """Make a directory, and return the directories that got a new entry by it."""
+    missing = []
+    current = directory
+    while not os.path.isdir(current):
+        missing.append(current)
+        current = os.path.dirname(current)
+    for path in reversed(missing):
+        try:
+            os.mkdir(path, 0o777)
+        except FileExistsError:
+            continue
+        except FileNotFoundError:
+            break
+    return [os.path.dirname(path) for path in missing]
+
+
+class Batch:
+    """Files that become visible together: made ready first, renamed after.
+
+    :param sync: whether they are durable when they are published.
+    """
+
+    def __init__(self, *, sync: bool) -> None:
+        self._sync = sync
+        self._renames: list[tuple[str, str]] = []
+        self._temporary: list[str] = []
+        self._descriptors: list[int] = []
+        self._directories: dict[str, None] = {}
+
+    def add_move(self, source: str, destination: str) -> None:
+        """Add a file that is there already."""
+        self._descriptors.append(os.open(source, os.O_RDONLY | os.O_CLOEXEC))
+        self._renames.append((source, destination))
+        self._prepare(os.path.dirname(destination))
+
+    def add_content(self, destination: str, content: bytes) -> None:
+        """Add a file that is written now, under a temporary name beside its place."""
+        directory = os.path.dirname(destination)
+        temporary = f"{directory}/.{uuid.uuid4().hex}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._directories[directory] = None
+        while True:
+            try:
+                descriptor = os.open(temporary, flags, 0o666)
+                break
+            except FileNotFoundError:
+                self._prepare(directory)
+        self._descriptors.append(descriptor)
+        self._temporary.append(temporary)
+        self._renames.append((temporary, destination))
+        write_all(descriptor, content)
+
+    def publish(self) -> None:
+        """Sync the files, rename them in their order, and sync their directories."""
+        if self._sync:
+            for descriptor in self._descriptors:
+                os.fdatasync(descriptor)
+        for source, destination in self._renames:
+            self._rename(source, destination)
+        self._temporary.clear()
+        if self._sync:
+            for directory in self._directories:
+                sync_directory(directory)
+
+    def close(self) -> None:
+        """Close the files, and delete those that were not published."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        for temporary in self._temporary:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+    def _prepare(self, directory: str) -> None:
+        for each in (directory, *make_directories(directory)):
+            self._directories[each] = None
+
+    def _rename(self, source: str, destination: str) -> None:
+        """Rename a file, also when somebody deletes its new directory meanwhile."""
+        while True:
+            try:
+                os.rename(source, destination)
+            except FileNotFoundError:
+                os.stat(source)
+                self._prepare(os.path.dirname(destination))
+            else:
+                return
+
+
+class LocalFileWriter(FileWriter):
+    """Writes at the end of a locked file.
+
+    :param path: as the driver's caller knows it.
+    :param descriptor: open for writing, locked and positioned at the end.
+    :param size: of the file.
+    :param filename: in the operating system.
+    :param sync: whether flushing reaches the disk.
+    """
+
+    def __init__(
+        self, path: str, descriptor: int, size: int, filename: str, *, sync: bool
+    ) -> None:
+        self.size = size
+        self._path = path
+        self._descriptor = descriptor
+        self._filename = filename
+        self._sync = sync
+        self._unsynced = False
+        self._state = "open"
+
+    def write(self, chunk: bytes) -> None:
+        """Append *chunk*, or leave the file as it was."""
+        self._expect_open()
+        with translated(self._path):
+            try:
+                write_all(self._descriptor, chunk)
+            except OSError:
+                os.ftruncate(self._descriptor, self.size)
+                os.lseek(self._descriptor, self.size, os.SEEK_SET)
+                raise
+        self.size += len(chunk)
+        self._unsynced = True
+
+    def flush(self) -> None:
+        """Bring what was written to the disk, if anything was."""
+        self._expect_open()
+        if self._sync and self._unsynced:
+            with translated(self._path):
+                os.fdatasync(self._descriptor)
+            self._unsynced = False
+
+    def commit(self) -> None:
+        """End the content; the lock stays until :meth:`close`."""
+        self._expect_open()
+        self._state = "committed"
+
+    def cancel(self) -> None:
+        """Delete the file."""
+        self._expect_open()
+        self._state = "cancelled"
+        with translated(self._path):
+            os.unlink(self._filename)
+
+    def close(self) -> None:
+        """Unlock the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._state = "closed"
+
+    def _expect_open(self) -> None:
+        if self._state != "open":
+            raise ValueError(f"the writer of {self._path} is {self._state}")
