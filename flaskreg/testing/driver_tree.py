@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from flaskreg.driver import InvalidPath
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.testing.driver_fixtures import TOP
@@ -179,6 +180,70 @@ class MoveTests(DriverFixtures):
         put_all(driver, "a/file", "a/file2", "a/file.x")
         driver.move(FILE, OTHER)
         assert sorted(driver.list(f"{TOP}/a")) == ["file.x", "file2"]
+
+
+class PublishTests(DriverFixtures):
+    """``publish``, by which a push becomes visible."""
+
+    def test_publish(self, driver: StorageDriver) -> None:
+        """All that is moved and all that is written is there, and no source is."""
+        put_all(driver, "uploads/one", "uploads/two")
+        driver.publish(
+            [(f"{TOP}/links/one", b"digest"), (f"{TOP}/links/two", b"")],
+            [
+                (f"{TOP}/uploads/one", f"{TOP}/blobs/1/data"),
+                (f"{TOP}/uploads/two", f"{TOP}/blobs/2/data"),
+            ],
+        )
+        assert driver.get_content(f"{TOP}/blobs/1/data") == b"uploads/one"
+        assert driver.get_content(f"{TOP}/blobs/2/data") == b"uploads/two"
+        assert driver.get_content(f"{TOP}/links/one") == b"digest"
+        assert driver.get_content(f"{TOP}/links/two") == b""
+        assert sorted(driver.list(f"{TOP}/links")) == ["one", "two"]
+        for name in ("one", "two"):
+            with pytest.raises(PathNotFound):
+                driver.stat(f"{TOP}/uploads/{name}")
+
+    def test_publish_replaces(self, driver: StorageDriver) -> None:
+        """What was there is gone; of two contents for one path the last stays."""
+        put_all(driver, "uploads/one", "a/file", "b/other")
+        driver.publish(
+            [(FILE, b"first"), (FILE, b"last")], [(f"{TOP}/uploads/one", OTHER)]
+        )
+        assert driver.get_content(FILE) == b"last"
+        assert driver.get_content(OTHER) == b"uploads/one"
+
+    def test_publish_of_content_alone(self, driver: StorageDriver) -> None:
+        """There need be no moves, and nothing at all is fine too."""
+        driver.publish([(FILE, b"content")])
+        assert driver.get_content(FILE) == b"content"
+        driver.publish([])
+        assert driver.list(TOP) == ["a"]
+
+    def test_publish_onto_itself(self, driver: StorageDriver) -> None:
+        """A move of a file onto itself loses nothing."""
+        driver.put_content(FILE, b"content")
+        driver.publish([], [(FILE, FILE)])
+        assert driver.get_content(FILE) == b"content"
+
+    def test_publish_of_nothing(self, driver: StorageDriver) -> None:
+        """Nobody sees a link to what could not be moved."""
+        with pytest.raises(PathNotFound):
+            driver.publish([(FILE, b"link")], [(f"{TOP}/uploads/one", OTHER)])
+        for path in (FILE, OTHER):
+            with pytest.raises(PathNotFound):
+                driver.stat(path)
+
+    @pytest.mark.parametrize("path", ["/", "/a/../b", "relative", "/a//b"])
+    def test_publish_at_an_invalid_path(self, driver: StorageDriver, path: str) -> None:
+        """It goes nowhere."""
+        driver.put_content(FILE, b"content")
+        with pytest.raises(InvalidPath):
+            driver.publish([(path, b"link")])
+        with pytest.raises(InvalidPath):
+            driver.publish([], [(FILE, path)])
+        assert driver.get_content(FILE) == b"content"
+        assert driver.list("/") == [TOP.strip("/")]
 
 
 class DeleteTests(DriverFixtures):

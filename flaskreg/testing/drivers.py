@@ -42,6 +42,7 @@ from flaskreg.testing.driver_fixtures import write
 from flaskreg.testing.driver_tree import DeleteTests
 from flaskreg.testing.driver_tree import ListTests
 from flaskreg.testing.driver_tree import MoveTests
+from flaskreg.testing.driver_tree import PublishTests
 from flaskreg.testing.driver_tree import StatTests
 from flaskreg.testing.driver_writers import AppendTests
 from flaskreg.testing.driver_writers import NoAppendTests
@@ -130,6 +131,29 @@ class TogetherTests(DriverFixtures):
         results = run_together([lambda n=n: push(n) for n in range(8)])  # type: ignore[misc]
         assert failures(results) == []
         assert driver.get_content(PATH) == content
+
+    def test_publish_keeps_its_order(self, driver: StorageDriver) -> None:
+        """Who sees the later of two contents finds the earlier one too."""
+        blob, link = f"{TOP}/blobs/data", f"{TOP}/links/current"
+        turns = [str(turn).encode() for turn in range(30)]
+        driver.publish([(blob, turns[0]), (link, turns[0])])
+        late: list[tuple[bytes, bytes]] = []
+
+        def push() -> None:
+            for turn in turns:
+                driver.put_content(f"{TOP}/uploads/data", turn)
+                driver.publish([(link, turn)], [(f"{TOP}/uploads/data", blob)])
+
+        def pull() -> None:
+            seen = turns[0]
+            while seen != turns[-1]:
+                seen = driver.get_content(link)
+                found = driver.get_content(blob)
+                if int(found) < int(seen):
+                    late.append((seen, found))
+
+        assert failures(run_together([push, pull, pull])) == []
+        assert late == []
 
 
 class SharingTests(DriverFixtures):
@@ -244,6 +268,7 @@ class DriverTests(
     StatTests,
     ListTests,
     MoveTests,
+    PublishTests,
     DeleteTests,
     TogetherTests,
     SharingTests,

@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    """Let the assertions of the suites be rewritten, also in what a conftest imports."""
+    """Let the suites have their assertions rewritten, before a conftest imports any."""
     names = [f"flaskreg.testing.{name}" for name in _SUITES]
     pytest.register_assert_rewrite(*names)
 
