@@ -170,6 +170,8 @@ class StorageDriver(ABC):
     name: str = ""
     #: whether ``move`` costs no copy and may replace equal content at any time.
     renames: bool = False
+    #: whether ``stat`` tells when a directory got or lost a name.
+    dates_directories: bool = False
 
     @abstractmethod
     def get_content(self, path: str) -> bytes:

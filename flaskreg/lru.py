@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from collections.abc import Hashable
 from threading import Lock
 from typing import Generic
@@ -13,14 +14,24 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+def _one(value: object) -> int:
+    del value
+    return 1
+
+
 class LRU(Generic[K, V]):
     """A mapping of at most *size* entries, shared by threads.
 
-    :param size: the number of entries; 0 or less does not bound it.
+    :param size: the number of entries, or what all of them weigh; 0 or less does not
+        bound it.
+    :param weigh: what an entry weighs; 1 when left out. One that weighs more than
+        *size* is not remembered.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, weigh: Callable[[V], int] = _one) -> None:
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._entries: OrderedDict[K, V] = OrderedDict()
         self._lock = Lock()
 
@@ -35,15 +46,20 @@ class LRU(Generic[K, V]):
     def set(self, key: K, value: V) -> None:
         """Remember *value* for *key*."""
         with self._lock:
+            self._discard(key)
             self._entries[key] = value
-            self._entries.move_to_end(key)
-            if 0 < self._size < len(self._entries):
-                self._entries.popitem(last=False)
+            self._weight += self._weigh(value)
+            while 0 < self._size < self._weight:
+                self._discard(next(iter(self._entries)))
 
     def discard(self, key: K) -> None:
         """Forget *key*, known or not."""
         with self._lock:
-            self._entries.pop(key, None)
+            self._discard(key)
+
+    def _discard(self, key: K) -> None:
+        if key in self._entries:
+            self._weight -= self._weigh(self._entries.pop(key))
 
     def __len__(self) -> int:
         return len(self._entries)

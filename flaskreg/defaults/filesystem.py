@@ -59,6 +59,7 @@ class FilesystemDriver(StorageDriver):
 
     name = "filesystem"
     renames = True
+    dates_directories = True
 
     def __init__(self, root: str, *, fsync: bool = True) -> None:
         self.root = os.path.abspath(root)

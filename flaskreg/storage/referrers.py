@@ -26,6 +26,7 @@ from flaskreg.errors import ManifestInvalid
 from flaskreg.errors import ManifestUnknown
 from flaskreg.services import ReferrerStore
 from flaskreg.storage import paths
+from flaskreg.storage.listings import Listings
 from flaskreg.storage.revisions import RevisionStore
 from flaskreg.storage.tags import LocalTags
 
@@ -46,6 +47,7 @@ class LocalReferrers(ReferrerStore):
     """Referrers on a storage driver.
 
     :param driver: where they are.
+    :param listings: the names in directories of the driver.
     :param name: of the repository.
     :param revisions: its manifests, for the lists that clients kept.
     :param tags: its tags, likewise.
@@ -54,11 +56,13 @@ class LocalReferrers(ReferrerStore):
     def __init__(
         self,
         driver: StorageDriver,
+        listings: Listings,
         name: str,
         revisions: RevisionStore,
         tags: LocalTags,
     ) -> None:
         self._driver = driver
+        self._listings = listings
         self._name = name
         self._revisions = revisions
         self._tags = tags
@@ -89,7 +93,7 @@ class LocalReferrers(ReferrerStore):
 
     def _linked(self, subject: Digest) -> Iterator[Digest]:
         try:
-            names = self._driver.list(paths.referrers(self._name, subject))
+            names = self._listings.names(paths.referrers(self._name, subject))
         except PathNotFound:
             return
         for name in names:

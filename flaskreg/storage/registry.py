@@ -26,6 +26,7 @@ from flaskreg.services import Scope
 from flaskreg.storage import paths
 from flaskreg.storage.blobs import BlobContents
 from flaskreg.storage.links import Links
+from flaskreg.storage.listings import Listings
 from flaskreg.storage.repository import LocalRepository
 from flaskreg.storage.repository import Parts
 from flaskreg.storage.revisions import ManifestReader
@@ -69,6 +70,7 @@ class LocalRegistry(Registry):
         contents = BlobContents(driver, redirect=redirect)
         self._parts = Parts(
             driver=driver,
+            listings=Listings(driver),
             cache=cache,
             contents=contents,
             reader=ManifestReader(contents, manifest_types),
@@ -140,7 +142,7 @@ class LocalRegistry(Registry):
     def _children(self, prefix: str) -> Iterator[str]:
         directory = paths.REPOSITORIES + ("/" + prefix).rstrip("/")
         try:
-            names = self._driver.list(directory)
+            names = self._parts.listings.names(directory)
         except PathNotFound:
             return
         yield from (name for name in names if not name.startswith("_"))

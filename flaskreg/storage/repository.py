@@ -20,6 +20,7 @@ from flaskreg.storage.blobs import GlobalStatter
 from flaskreg.storage.linkedblobs import LinkedBlobStore
 from flaskreg.storage.links import LinkedStatter
 from flaskreg.storage.links import Links
+from flaskreg.storage.listings import Listings
 from flaskreg.storage.manifests import LocalManifests
 from flaskreg.storage.referrers import LocalReferrers
 from flaskreg.storage.revisions import ManifestReader
@@ -34,6 +35,7 @@ class Parts:
     """What all repositories of one registry share."""
 
     driver: StorageDriver
+    listings: Listings
     cache: DescriptorCache
     contents: BlobContents
     reader: ManifestReader
@@ -71,12 +73,13 @@ class LocalRepository(Repository):
         self.uploads = LocalUploads(driver, self.blobs, name, resumable=parts.resumable)
         self.tags: LocalTags = LocalTags(
             driver,
+            parts.listings,
             name,
             delete_enabled=parts.delete_enabled,
             concurrency=parts.tag_concurrency,
         )
         self.referrers: LocalReferrers = LocalReferrers(
-            driver, name, self._revisions, self.tags
+            driver, parts.listings, name, self._revisions, self.tags
         )
         self.signatures = LocalSignatures(driver, name, parts.contents)
         self._plain = self._manifests(ManifestServiceOptions())

@@ -31,18 +31,18 @@ class ManifestReader:
 
     :param contents: the global store.
     :param types: the manifest types, by media type.
-    :param size: manifests to remember.
+    :param size: bytes of manifests to remember.
     """
 
     def __init__(
         self,
         contents: BlobContents,
         types: Mapping[str, ManifestType],
-        size: int = 1024,
+        size: int = 32 << 20,
     ) -> None:
         self.contents = contents
         self._types = types
-        self._memory: LRU[Digest, Manifest] = LRU(size)
+        self._memory: LRU[Digest, Manifest] = LRU(size, _weight)
 
     def parse(self, content: bytes, media_type: str | None, digest: Digest) -> Manifest:
         """Read a manifest.
@@ -141,6 +141,11 @@ class RevisionStore:
     def unknown(self, digest: Digest) -> ManifestUnknown:
         """Return the error for a manifest that is not here."""
         return ManifestUnknown(f"unknown manifest name={self._name} revision={digest}")
+
+
+def _weight(manifest: Manifest) -> int:
+    """Return about how much memory a manifest takes, its decoded form included."""
+    return 1024 + 5 * len(manifest.content)
 
 
 def _decode(content: bytes) -> Mapping[str, Any]:

@@ -18,12 +18,14 @@ from flaskreg.services import TagStore
 from flaskreg.storage import paths
 from flaskreg.storage.links import link_to
 from flaskreg.storage.links import read_link
+from flaskreg.storage.listings import Listings
 
 
 class LocalTags(TagStore):
     """Tags on a storage driver.
 
     :param driver: where they are.
+    :param listings: the names in directories of the driver.
     :param name: of the repository.
     :param delete_enabled: whether :meth:`untag` may.
     :param concurrency: tags that are read at once when all have to be read.
@@ -32,12 +34,14 @@ class LocalTags(TagStore):
     def __init__(
         self,
         driver: StorageDriver,
+        listings: Listings,
         name: str,
         *,
         delete_enabled: bool,
         concurrency: int = 1,
     ) -> None:
         self._driver = driver
+        self._listings = listings
         self._name = name
         self._delete_enabled = delete_enabled
         self._concurrency = concurrency
@@ -75,20 +79,15 @@ class LocalTags(TagStore):
 
     def list(self, limit: int | None = None, last: str = "") -> Sequence[str]:
         """Return a page of tags in byte order."""
-        names = sorted(self._names())
-        page: list[str] = []
-        for tag in names[bisect_right(names, last) if last else 0 :]:
-            if limit is not None and len(page) >= limit:
-                break
-            if self._named(tag):
-                page.append(tag)
-        return page
+        names = self._names()
+        start = bisect_right(names, last) if last else 0
+        return names[start : None if limit is None else start + limit]
 
     def lookup(self, digests: Iterable[Digest]) -> Sequence[str]:
         """Return the tags that name one of some digests, reading each tag once."""
         wanted = set(digests)
         try:
-            names = sorted(self._driver.list(paths.tags(self._name)))
+            names = self._listings.names(paths.tags(self._name), self._named)
         except PathNotFound:
             return []
         with ThreadPoolExecutor(self._concurrency) as pool:
@@ -97,7 +96,7 @@ class LocalTags(TagStore):
 
     def _names(self) -> Sequence[str]:
         try:
-            return self._driver.list(paths.tags(self._name))
+            return self._listings.names(paths.tags(self._name), self._named)
         except PathNotFound:
             pass
         try:
