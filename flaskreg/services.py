@@ -129,17 +129,18 @@ class BlobStore(BlobStatter):
         """
 
     @abstractmethod
-    def open(self, digest: Digest, offset: int = 0) -> tuple[Descriptor, BinaryIO]:
+    def open(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """Open a blob for reading, from *offset* bytes.
 
-        :raises BlobUnknown: it is not in this repository.
+        :param descriptor: what :meth:`stat` of this store just told.
+        :raises BlobUnknown: its content is gone.
         """
 
     @abstractmethod
-    def redirect(self, digest: Digest, method: str) -> str | None:
+    def redirect(self, descriptor: Descriptor, method: str) -> str | None:
         """Return a URL where the client reads the blob itself, or ``None``.
 
-        :raises BlobUnknown: it is not in this repository.
+        :param descriptor: what :meth:`stat` of this store just told.
         """
 
     @abstractmethod

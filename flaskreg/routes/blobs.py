@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import BinaryIO
+from typing import TypeVar
+
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.digest import parse_digest
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.routes.answer import Answer
 from flaskreg.routes.answer import Headers
-from flaskreg.routes.answer import StreamedBody
 from flaskreg.routes.answer import empty_answer
 from flaskreg.routes.bulk import SMALL
 from flaskreg.routes.call import Call
@@ -19,36 +22,38 @@ from flaskreg.routes.files import FileBody
 from flaskreg.routes.files import MultipartBody
 
 
+B = TypeVar("B", FileBody, MultipartBody)
+
+
 def get_blob(call: Call) -> Answer:
     """Answer a blob, a part of it, or where to get it (end-2)."""
     digest = parse_digest(call.route.reference)
     blobs = call.repository.blobs
-    url = blobs.redirect(digest, "GET")
+    descriptor = blobs.stat(digest)
+    url = blobs.redirect(descriptor, "GET")
     if url is not None:
         return _redirected(url, digest)
-    descriptor = blobs.stat(digest)
     headers = _headers(digest)
     status = _precondition(call, digest)
     if status is not None:
         return Answer(status, headers)
     spans = _spans(call, digest, descriptor.size)
     if len(spans) > 1:
-        return _multipart(call, digest, spans, headers)
+        return _multipart(call, descriptor, spans, headers)
     if spans:
-        return _part(call, digest, descriptor, spans[0], headers)
+        return _part(call, descriptor, spans[0], headers)
     headers.append(("Content-Length", str(descriptor.size)))
-    whole = Span(0, descriptor.size)
-    return Answer(200, headers, _open(call, digest, whole))
+    return Answer(200, headers, _open(call, descriptor, Span(0, descriptor.size)))
 
 
 def head_blob(call: Call) -> Answer:
     """Answer whether a blob is here; its content is not touched (end-2)."""
     digest = parse_digest(call.route.reference)
     blobs = call.repository.blobs
-    url = blobs.redirect(digest, "HEAD")
+    descriptor = blobs.stat(digest)
+    url = blobs.redirect(descriptor, "HEAD")
     if url is not None:
         return _redirected(url, digest)
-    descriptor = blobs.stat(digest)
     headers = _headers(digest)
     status = _precondition(call, digest)
     if status is None:
@@ -100,27 +105,23 @@ def _spans(call: Call, digest: Digest, size: int) -> list[Span]:
     return parse_ranges(asked, size)
 
 
-def _part(
-    call: Call, digest: Digest, descriptor: Descriptor, span: Span, headers: Headers
-) -> Answer:
+def _part(call: Call, descriptor: Descriptor, span: Span, headers: Headers) -> Answer:
     headers += [
         ("Content-Length", str(span.length)),
         ("Content-Range", span.content_range(descriptor.size)),
     ]
-    return Answer(206, headers, _open(call, digest, span))
+    return Answer(206, headers, _open(call, descriptor, span))
 
 
 def _multipart(
-    call: Call, digest: Digest, spans: list[Span], headers: Headers
+    call: Call, descriptor: Descriptor, spans: list[Span], headers: Headers
 ) -> Answer:
-    call.site.bulk.enter()
-    leave = call.site.bulk.leave
-    try:
-        descriptor, reader = call.repository.blobs.open(digest)
-    except BaseException:
-        leave()
-        raise
-    body = MultipartBody(reader, spans, descriptor.size, OCTET_STREAM, leave)
+    size = descriptor.size
+
+    def make(reader: BinaryIO, on_close: Callable[[], None]) -> MultipartBody:
+        return MultipartBody(reader, spans, size, OCTET_STREAM, on_close)
+
+    body = _counted(call, descriptor, 0, make)
     kept = [header for header in headers if header[0] != "Content-Type"]
     kept += [
         ("Content-Type", f"multipart/byteranges; boundary={body.boundary}"),
@@ -129,15 +130,29 @@ def _multipart(
     return Answer(206, kept, body)
 
 
-def _open(call: Call, digest: Digest, span: Span) -> StreamedBody:
+def _open(call: Call, descriptor: Descriptor, span: Span) -> FileBody:
     """Open a part of a blob, counted as a bulk transfer unless it is small."""
-    blobs = call.repository.blobs
     if span.length <= SMALL:
-        return FileBody(blobs.open(digest, span.start)[1], span.length)
+        reader = call.repository.blobs.open(descriptor, span.start)
+        return FileBody(reader, span.length)
+
+    def make(reader: BinaryIO, on_close: Callable[[], None]) -> FileBody:
+        return FileBody(reader, span.length, on_close)
+
+    return _counted(call, descriptor, span.start, make)
+
+
+def _counted(
+    call: Call,
+    descriptor: Descriptor,
+    offset: int,
+    make: Callable[[BinaryIO, Callable[[], None]], B],
+) -> B:
+    """Open a blob as a bulk transfer, which ends when its body is closed."""
     call.site.bulk.enter()
     leave = call.site.bulk.leave
     try:
-        return FileBody(blobs.open(digest, span.start)[1], span.length, leave)
+        return make(call.repository.blobs.open(descriptor, offset), leave)
     except BaseException:
         leave()
         raise

@@ -20,7 +20,7 @@ from flaskreg.storage.links import Links
 class LinkedBlobStore(BlobStore):
     """Global content seen through the links of one repository.
 
-    Every read asks the statter, and so the link, first.
+    A descriptor is had from :meth:`stat` alone, which asks for the link first.
 
     :param name: of the repository.
     :param driver: where the links are.
@@ -58,14 +58,13 @@ class LinkedBlobStore(BlobStore):
         """Return the content of a small blob."""
         return self._contents.get(self._statter.stat(digest).digest)
 
-    def open(self, digest: Digest, offset: int = 0) -> tuple[Descriptor, BinaryIO]:
+    def open(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """Open a blob for reading."""
-        descriptor = self._statter.stat(digest)
-        return descriptor, self._contents.open(descriptor.digest, offset)
+        return self._contents.open(descriptor.digest, offset)
 
-    def redirect(self, digest: Digest, method: str) -> str | None:
+    def redirect(self, descriptor: Descriptor, method: str) -> str | None:
         """Return the driver's URL of a blob, if it has one."""
-        return self._contents.redirect(self._statter.stat(digest).digest, method)
+        return self._contents.redirect(descriptor.digest, method)
 
     def put(self, content: bytes, media_type: str = OCTET_STREAM) -> Descriptor:
         """Store a small blob."""

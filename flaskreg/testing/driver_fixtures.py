@@ -1,4 +1,4 @@
-"""What the parts of the driver suite share: fixtures, abilities and helpers."""
+"""What the parts of the driver suite share: fixtures, abilities, and short ways."""
 
 from __future__ import annotations
 

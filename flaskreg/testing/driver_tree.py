@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
@@ -52,6 +54,25 @@ class StatTests(DriverFixtures):
         assert before.tzinfo is not None
         assert abs(datetime.now(UTC) - after) < timedelta(hours=1)
         assert before <= after
+
+    def test_the_time_of_a_directory(self, driver: StorageDriver) -> None:
+        """A driver that dates directories does so for each name that comes or goes."""
+        if not driver.dates_directories:
+            pytest.skip("the driver does not date directories")
+        put_all(driver, "a/one", "b/two")
+        times = [driver.stat(f"{TOP}/a").modified]
+        changes: list[Callable[[], None]] = [
+            lambda: driver.put_content(FILE, b"content"),
+            lambda: driver.move(f"{TOP}/b/two", f"{TOP}/a/two"),
+            lambda: driver.publish([(f"{TOP}/a/three", b"content")]),
+            lambda: driver.delete(FILE),
+        ]
+        for change in changes:
+            time.sleep(0.05)
+            change()
+            times.append(driver.stat(f"{TOP}/a").modified)
+        assert None not in times
+        assert len(set(times)) == len(times)
 
     def test_a_directory_goes_with_its_last_file(self, driver: StorageDriver) -> None:
         """Nobody makes directories, and nobody has to delete them."""

@@ -1,9 +1,13 @@
 """The pytest plugin: readable assertions of the suites, and the core's own options.
 
-pytest loads it wherever flaskreg is installed, so it imports nothing of flaskreg.
+pytest loads it wherever flaskreg is installed, so it imports what it needs when it is
+needed.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +35,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the storage driver of the registries that tests make",
     )
     group.addoption(
+        "--flaskreg-driver-parameter",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of that driver; {tmp_path} is a folder of the test's own",
+    )
+    group.addoption(
         "--flaskreg-cache",
         default="inmemory",
         metavar="NAME",
@@ -49,6 +60,18 @@ def pytest_load_initial_conftests() -> None:
 def flaskreg_driver_name(pytestconfig: pytest.Config) -> str:
     """Return the name of the storage driver to test with."""
     return str(pytestconfig.getoption("--flaskreg-driver"))
+
+
+@pytest.fixture
+def flaskreg_driver_parameters(
+    pytestconfig: pytest.Config, tmp_path: Path
+) -> dict[str, Any]:
+    """Return the parameters of the storage driver to test with."""
+    import yaml
+
+    given = pytestconfig.getoption("--flaskreg-driver-parameter")
+    pairs = (each.replace("{tmp_path}", str(tmp_path)).partition("=") for each in given)
+    return {key: yaml.safe_load(value) for key, _, value in pairs}
 
 
 @pytest.fixture(scope="session")
