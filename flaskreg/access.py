@@ -53,6 +53,23 @@ class Grant:
     accesses: tuple[Access, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection, as far as the server tells."""
+
+    #: the address of the client, or of a proxy before it; ``""`` when not known.
+    address: str = ""
+    #: the client's TLS certificate as :meth:`ssl.SSLSocket.getpeercert` decodes it;
+    #: ``None`` without one.
+    certificate: Mapping[str, Any] | None = None
+
+
+def peer_of(headers: Mapping[str, str]) -> Peer:
+    """Return the peer that sent *headers*; an empty one when nobody told."""
+    peer = getattr(headers, "peer", None)
+    return peer if isinstance(peer, Peer) else Peer()
+
+
 class AccessController(ABC):
     """Decides over each request, before anything of it is read but its head."""
 
@@ -63,6 +80,7 @@ class AccessController(ABC):
         """Allow all of *accesses* or none.
 
         :param headers: the request's headers; names are matched in any letter case.
+            :func:`peer_of` tells who sent them.
         :param accesses: what the request needs; empty for ``/v2/``, which still
             wants valid credentials where the controller wants any.
         :returns: a grant of exactly *accesses*.

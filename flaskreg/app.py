@@ -116,7 +116,17 @@ def create_app(
         controllers=collect(manager, "flaskreg_register_access_controllers"),
     )
     site = _make_site(settings, driver, registry, controller)
-    return RegistryApp(site, driver)
+    app = RegistryApp(site, driver)
+    blueprints = collect(
+        manager,
+        "flaskreg_register_blueprints",
+        settings=settings,
+        registry=registry,
+        controller=controller,
+    )
+    for prefix, blueprint in blueprints.items():
+        app.register_blueprint(blueprint, url_prefix=prefix)
+    return app
 
 
 def _make_options(

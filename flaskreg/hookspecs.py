@@ -16,6 +16,9 @@ import pluggy
 
 
 if TYPE_CHECKING:
+    import click
+    from flask import Blueprint
+
     from flaskreg.access import AccessController
     from flaskreg.access import AccessControllerFactory
     from flaskreg.cache import CacheFactory
@@ -91,6 +94,16 @@ def flaskreg_register_manifest_options() -> Mapping[str, ManifestOptionFactory]:
     :returns: manifest option factories by the name that ``manifests.options`` of the
         configuration uses. A factory takes the option's own parameters and all of the
         settings.
+    """
+
+
+@hookspec
+def flaskreg_register_commands() -> Mapping[str, click.Command]:  # type: ignore[empty-body]
+    """Offer commands of ``flaskreg``.
+
+    Called when the command line is read. Results are collected.
+
+    :returns: click commands or groups by their names.
     """
 
 
@@ -177,4 +190,20 @@ def flaskreg_make_repository(registry: Registry, name: str) -> Repository | None
     :param registry: the registry that asks.
     :param name: the name, already parsed and within the scope.
     :returns: the repository, or ``None`` to leave it to the next implementation.
+    """
+
+
+@hookspec
+def flaskreg_register_blueprints(  # type: ignore[empty-body]
+    settings: Settings, registry: Registry, controller: AccessController
+) -> Mapping[str, Blueprint]:
+    """Offer blueprints: further endpoints beside the API.
+
+    Called once for each application, when everything is made. Results are collected.
+
+    :param settings: the settings of the application.
+    :param registry: the registry that was made.
+    :param controller: the access controller that was made.
+    :returns: Flask blueprints by the path below which they are mounted, such as
+        ``/auth``; never below ``/v2``.
     """

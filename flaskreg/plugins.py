@@ -100,14 +100,17 @@ def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> None:
     manager.register(plugin, entry_point.name)
 
 
-def collect(manager: pluggy.PluginManager, hook: str) -> Mapping[str, Any]:
+def collect(
+    manager: pluggy.PluginManager, hook: str, **arguments: Any
+) -> Mapping[str, Any]:
     """Return what all plugins offer by a register hook.
 
+    :param arguments: of the hook.
     :raises PluginError: two plugins offer one name.
     """
     offered: dict[str, Any] = {}
     givers: dict[str, str] = {}
-    for plugin, mapping in offers(manager, hook):
+    for plugin, mapping in offers(manager, hook, **arguments):
         for name, factory in mapping.items():
             if name in offered:
                 what = hook.removeprefix("flaskreg_register_").replace("_", " ")
@@ -120,9 +123,10 @@ def collect(manager: pluggy.PluginManager, hook: str) -> Mapping[str, Any]:
 
 
 def offers(
-    manager: pluggy.PluginManager, hook: str
+    manager: pluggy.PluginManager, hook: str, **arguments: Any
 ) -> Iterable[tuple[str, Mapping[str, Any]]]:
     """Yield each plugin's name with what it offers by a register hook."""
     caller = getattr(manager.hook, hook)
     for implementation in caller.get_hookimpls():
-        yield implementation.plugin_name, implementation.function()
+        wanted = {name: arguments[name] for name in implementation.argnames}
+        yield implementation.plugin_name, implementation.function(**wanted)

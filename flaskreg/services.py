@@ -206,17 +206,20 @@ class UploadStore(ABC):
     """The upload sessions of one repository."""
 
     @abstractmethod
-    def start(self, algorithm: str = CANONICAL) -> UploadSession:
+    def start(self, algorithm: str = CANONICAL, owner: str = "") -> UploadSession:
         """Start a session.
 
         :param algorithm: of the digest by which the blob will be committed.
+        :param owner: the name of the principal to whom it belongs; ``""`` for anybody.
         """
 
     @abstractmethod
-    def resume(self, session_id: str) -> UploadSession:
+    def resume(self, session_id: str, owner: str = "") -> UploadSession:
         """Return a session that was started.
 
-        :raises BlobUploadUnknown: this repository has no such session.
+        :param owner: who asks for it.
+        :raises BlobUploadUnknown: this repository has no such session, or it belongs
+            to somebody else.
         """
 
 

@@ -19,7 +19,12 @@ MakeApp = Callable[..., RegistryApp]
 
 
 @pytest.fixture
-def make_app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeApp]:
+def make_app(
+    tmp_path: Path,
+    flaskreg_driver_name: str,
+    flaskreg_driver_parameters: dict[str, Any],
+    flaskreg_cache_name: str,
+) -> Iterator[MakeApp]:
     """Return a function that makes an application on an empty storage.
 
     Its keywords are sections of the settings, as nested dictionaries. Deletes are on
@@ -30,14 +35,15 @@ def make_app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeApp
 
     def make(plugins: tuple[object, ...] = (), **sections: Any) -> RegistryApp:
         storage: dict[str, Any] = {
-            "driver": request.config.getoption("--flaskreg-driver"),
+            "driver": flaskreg_driver_name,
+            "parameters": flaskreg_driver_parameters,
             "delete": {"enabled": True},
-            "cache": {"blobdescriptor": request.config.getoption("--flaskreg-cache")},
+            "cache": {"blobdescriptor": flaskreg_cache_name},
         }
         storage.update(sections.pop("storage", {}))
         if storage["driver"] == "filesystem":
             root = str(tmp_path / f"registry{len(made)}")
-            storage.setdefault("parameters", {"rootdirectory": root})
+            storage["parameters"] = {"rootdirectory": root, **storage["parameters"]}
         settings = Settings.model_validate({"storage": storage, **sections})
         app = create_app(settings, plugins)
         made.append(app)

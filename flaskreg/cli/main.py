@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -11,10 +12,28 @@ from flaskreg.cli.plugins import plugins
 from flaskreg.cli.serve import serve
 from flaskreg.config import ConfigError
 from flaskreg.plugins import PluginError
+from flaskreg.plugins import collect
+from flaskreg.plugins import make_plugin_manager
 from flaskreg.version import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands of the core, and those that plugins offer, found when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *self._offered()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; those of the core go first."""
+        command = super().get_command(ctx, cmd_name)
+        return command or self._offered().get(cmd_name)
+
+    def _offered(self) -> Mapping[str, click.Command]:
+        return collect(make_plugin_manager(), "flaskreg_register_commands")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-v", "--version", prog_name="flaskreg")
 def group() -> None:
     """An OCI and Docker container registry whose parts are plugins."""

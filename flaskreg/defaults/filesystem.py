@@ -177,6 +177,8 @@ class FilesystemDriver(StorageDriver):
         A file system with a journal writes it once for each round, however many files
         there are: only the first sync of a round waits for the disk.
         """
+        if not contents and not moves:
+            return
         batch = Batch(sync=sync)
         with translated(moves[0][0] if moves else contents[0][0]):
             try:

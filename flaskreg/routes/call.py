@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from flaskreg.access import Grant
+from flaskreg.access import Peer
 from flaskreg.errors import UriTooLong
 from flaskreg.routes.body import Body
 from flaskreg.routes.paths import Route
@@ -36,6 +37,16 @@ class EnvironHeaders(Mapping[str, str]):
             key = "HTTP_" + key
         value: str = self._environ[key]
         return value
+
+    @property
+    def peer(self) -> Peer:
+        """Return who sent the request."""
+        socket = self._environ.get("gunicorn.socket")
+        certificate = getattr(socket, "getpeercert", None)
+        return Peer(
+            self._environ.get("REMOTE_ADDR") or "",
+            (certificate() or None) if certificate else None,
+        )
 
     def __iter__(self) -> Iterator[str]:
         for key in self._environ:

@@ -40,7 +40,7 @@ def post_uploads(call: Call) -> Answer:
     if stated is not None:
         return _take_whole(call, _parse_digest(stated))
     algorithm = parse_algorithm(call.arg("digest-algorithm") or CANONICAL)
-    session = call.repository.uploads.start(algorithm)
+    session = call.repository.uploads.start(algorithm, call.grant.principal.name)
     headers: Headers = []
     if call.site.chunk_min_length is not None:
         headers.append(("OCI-Chunk-Min-Length", str(call.site.chunk_min_length)))
@@ -49,14 +49,14 @@ def post_uploads(call: Call) -> Answer:
 
 def get_upload(call: Call) -> Answer:
     """Answer how much has arrived, and where to go on (end-13)."""
-    session = call.repository.uploads.resume(call.route.reference)
+    session = _session(call)
     return Answer(204, _progress(call, session))
 
 
 def patch_upload(call: Call) -> Answer:
     """Append a chunk, or a stream (end-5)."""
     state = _state(call)
-    session = call.repository.uploads.resume(call.route.reference)
+    session = _session(call)
     body = call.body
     stated = _chunk_range(call, body)
     with _bulk(call, body):
@@ -69,7 +69,7 @@ def put_upload(call: Call) -> Answer:
     """Append the last chunk, if there is one, and close the session (end-6)."""
     state = _state(call)
     digest = _parse_digest(call.arg("digest"))
-    session = call.repository.uploads.resume(call.route.reference)
+    session = _session(call)
     body = call.body
     stated = _chunk_range(call, body)
     with _bulk(call, body):
@@ -85,7 +85,7 @@ def put_upload(call: Call) -> Answer:
 def delete_upload(call: Call) -> Answer:
     """Cancel a session (end-14)."""
     _state(call)
-    session = call.repository.uploads.resume(call.route.reference)
+    session = _session(call)
     session.cancel()
     return Answer(204, [("Docker-Upload-UUID", session.id)])
 
@@ -138,6 +138,12 @@ def _state(call: Call) -> UploadState:
     return call.site.signer.verify(
         call.arg("_state") or "", call.name, call.route.reference
     )
+
+
+def _session(call: Call) -> UploadSession:
+    """Return the session of the path, which belongs to whoever calls."""
+    owner = call.grant.principal.name
+    return call.repository.uploads.resume(call.route.reference, owner)
 
 
 def _chunk_range(call: Call, body: Body) -> tuple[int, int] | None:

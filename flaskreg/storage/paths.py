@@ -16,12 +16,14 @@
         _uploads/<session id>/
           data
           startedat
+          owner
           hashstates/<algorithm>/<offset>
         _referrers/<algorithm>/<hex>/<algorithm>-<hex>
 
 A link holds a digest without a newline. Content is kept under its sha256 digest; a
-link under another algorithm holds that sha256 digest too. ``_referrers`` is ours: the
-walks of distribution leave out what begins with ``_``.
+link under another algorithm holds that sha256 digest too. ``_referrers`` and ``owner``
+are ours: the walks of distribution leave out what begins with ``_``, and it deletes an
+upload with all that is in it.
 """
 
 from __future__ import annotations
@@ -116,6 +118,11 @@ def upload_data(name: str, session_id: str) -> str:
 def upload_started(name: str, session_id: str) -> str:
     """Return the path of the time at which an upload session was started."""
     return f"{upload(name, session_id)}/startedat"
+
+
+def upload_owner(name: str, session_id: str) -> str:
+    """Return the path of the name of the principal that started an upload session."""
+    return f"{upload(name, session_id)}/owner"
 
 
 def hash_states(name: str, session_id: str) -> str:

@@ -252,7 +252,7 @@ class LocalUploads(UploadStore):
         self._name = name
         self._resumable = resumable
 
-    def start(self, algorithm: str = CANONICAL) -> UploadSession:
+    def start(self, algorithm: str = CANONICAL, owner: str = "") -> UploadSession:
         """Start a session; nothing of it has to survive a power cut yet."""
         parse_algorithm(algorithm)
         now = datetime.now(UTC).replace(microsecond=0)
@@ -262,19 +262,31 @@ class LocalUploads(UploadStore):
             now.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii"),
             durable=False,
         )
+        if owner:
+            path = paths.upload_owner(self._name, session.id)
+            self._driver.put_content(path, owner.encode(), durable=False)
         if self._resumable and algorithm != CANONICAL:
             states = HashStates(self._driver, self._name, session.id)
             states.save(make_digester(algorithm))
         return session
 
-    def resume(self, session_id: str) -> UploadSession:
-        """Return a session that was started in this repository."""
+    def resume(self, session_id: str, owner: str = "") -> UploadSession:
+        """Return a session that was started in this repository by its owner."""
         path = paths.upload_started(self._name, parse_session_id(session_id))
         try:
             started = self._driver.get_content(path).decode("ascii")
         except PathNotFound:
             raise BlobUploadUnknown("blob upload unknown") from None
+        if self._owner(session_id) not in ("", owner):
+            raise BlobUploadUnknown("blob upload unknown")
         return self._session(session_id, _parse_time(started))
+
+    def _owner(self, session_id: str) -> str:
+        path = paths.upload_owner(self._name, session_id)
+        try:
+            return self._driver.get_content(path).decode("utf-8", "replace")
+        except PathNotFound:
+            return ""
 
     def _session(self, session_id: str, started_at: datetime) -> LocalUpload:
         return LocalUpload(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 
@@ -183,6 +184,15 @@ class KeepsWhatIsThere(InMemoryDriver):
         return self.delete(source)
 
 
+class PublishesLinksFirst(InMemoryDriver):
+    """Writes links before it moves what they lead to."""
+
+    def publish(self, contents, moves=()):
+        super().publish(contents)
+        time.sleep(0.001)
+        super().publish([], moves)
+
+
 class DeletesSiblings(InMemoryDriver):
     """Deletes by the beginning of the path."""
 
@@ -216,9 +226,22 @@ class StartsThreads(InMemoryDriver):
 
     def __init__(self):
         super().__init__()
-        thread = threading.Thread(target=lambda: None)
-        thread.start()
-        thread.join()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._closed.wait, daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self._closed.set()
+        self._thread.join()
+
+
+class WritesWhenMade(InMemoryDriver):
+    """Makes a file when it is constructed."""
+
+    def __init__(self):
+        super().__init__()
+        with tempfile.TemporaryFile():
+            pass
 
 
 MUTANTS = {
@@ -248,8 +271,13 @@ MUTANTS = {
     MovesByCopying: ["test_move"],
     LosesWhatIsMovedOntoItself: ["test_move_onto_itself"],
     KeepsWhatIsThere: ["test_move_replaces"],
+    PublishesLinksFirst: [
+        "test_publish_of_nothing",
+        "test_publish_keeps_its_order",
+    ],
     DeletesSiblings: ["test_delete_never_takes_siblings"],
     DeletesNothing: ["test_delete_of_a_file"],
     LeavesUploads: ["test_delete_drops_uncommitted_content"],
     StartsThreads: ["test_construction_does_no_io"],
+    WritesWhenMade: ["test_construction_does_no_io"],
 }
