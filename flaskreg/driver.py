@@ -12,6 +12,7 @@ import re
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -51,6 +52,12 @@ class PathNotFound(DriverError):
     """Nothing is at the path."""
 
     message = "path not found"
+
+
+class PathExists(DriverError):
+    """Something is at a path where nothing was to be."""
+
+    message = "path exists"
 
 
 class InvalidPath(DriverError):
@@ -245,6 +252,7 @@ class StorageDriver(ABC):
         self,
         contents: Sequence[tuple[str, bytes]],
         moves: Sequence[tuple[str, str]] = (),
+        exclusive: Collection[str] = (),
     ) -> None:
         """Make content visible at several paths, in order, and all of it durable.
 
@@ -254,13 +262,27 @@ class StorageDriver(ABC):
 
         :param contents: paths and what to write there, as :meth:`put_content` does.
         :param moves: sources and destinations, as :meth:`move` takes them.
+        :param exclusive: those paths of *contents* where nothing may be. Of two who
+            publish at one such path, one does; a driver that cannot promise that leaves
+            a moment in which both do.
+        :raises PathExists: something is at an exclusive path; what comes before it in
+            the order is visible then.
         :raises PathNotFound: a source does not exist.
         :raises StorageFull: there is no room; some may be visible then, from the first.
         """
         for source, destination in moves:
             self.move(source, destination)
         for path, content in contents:
+            if path in exclusive and self._is_there(path):
+                raise PathExists(path)
             self.put_content(path, content)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.stat(path)
+        except PathNotFound:
+            return False
+        return True
 
     def walk(self, path: str) -> Iterator[FileInfo]:
         """Yield all below *path*, a directory before what is in it, in name order.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 from abc import ABC
 from abc import abstractmethod
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -252,10 +253,14 @@ class ManifestStore(ABC):
         media_type: str,
         digest: Digest | None = None,
         tags: Sequence[str] = (),
+        frozen: Collection[str] = (),
     ) -> Manifest:
         """Check and store a manifest, then the tags that name it.
 
         :param digest: what the client says its digest is; ``None`` for a push by tag.
+        :param frozen: those of *tags* that may be made and not moved. Of two pushes
+            that make one at the same time, one does.
+        :raises Denied: a frozen tag names another manifest.
         :raises DigestInvalid: the content has another digest.
         :raises ManifestInvalid: it is not a manifest of that media type.
         :raises RegistryError: a manifest option refuses it.

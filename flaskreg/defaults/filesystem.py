@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import UTC
@@ -92,9 +93,10 @@ class FilesystemDriver(StorageDriver):
         self,
         contents: Sequence[tuple[str, bytes]],
         moves: Sequence[tuple[str, str]] = (),
+        exclusive: Collection[str] = (),
     ) -> None:
         """Write and rename several files with two rounds of flushes for all of them."""
-        self._publish(contents, moves, sync=self._fsync)
+        self._publish(contents, moves, exclusive, sync=self._fsync)
 
     def reader(self, path: str, offset: int = 0) -> BinaryIO:
         """Open a file for reading, unbuffered, so that it can be sent by the kernel."""
@@ -169,6 +171,7 @@ class FilesystemDriver(StorageDriver):
         self,
         contents: Sequence[tuple[str, bytes]],
         moves: Sequence[tuple[str, str]],
+        exclusive: Collection[str] = (),
         *,
         sync: bool,
     ) -> None:
@@ -185,7 +188,9 @@ class FilesystemDriver(StorageDriver):
                 for source, destination in moves:
                     batch.add_move(self._filename(source), self._filename(destination))
                 for path, content in contents:
-                    batch.add_content(self._filename(path), content)
+                    batch.add_content(
+                        self._filename(path), content, exclusive=path in exclusive
+                    )
                 batch.publish()
             finally:
                 batch.close()

@@ -7,8 +7,10 @@ has to run with one worker.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field
@@ -24,6 +26,7 @@ from flaskreg.driver import FileInfo
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidOffset
 from flaskreg.driver import InvalidPath
+from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.driver import check_path
@@ -121,10 +124,24 @@ class InMemoryDriver(StorageDriver):
     def put_content(self, path: str, content: bytes, *, durable: bool = True) -> None:
         """Write a file; what was being written there is dropped."""
         del durable
-        check_path(path)
-        with self._lock:
-            self._store(path, _File(bytes(content)))
-            self._uploads.pop(path, None)
+        self.publish([(path, content)])
+
+    def publish(
+        self,
+        contents: Sequence[tuple[str, bytes]],
+        moves: Sequence[tuple[str, str]] = (),
+        exclusive: Collection[str] = (),
+    ) -> None:
+        """Move files and write others; memory is as durable as it gets."""
+        for source, destination in moves:
+            self.move(source, destination)
+        for path, content in contents:
+            check_path(path)
+            with self._lock:
+                if path in exclusive and path in self._files:
+                    raise PathExists(path)
+                self._store(path, _File(bytes(content)))
+                self._uploads.pop(path, None)
 
     def reader(self, path: str, offset: int = 0) -> BinaryIO:
         """Open the content as it is now; later changes are not seen."""

@@ -15,6 +15,7 @@ from typing import cast
 
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidPath
+from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageFull
 
@@ -35,6 +36,8 @@ def translated(path: str) -> Iterator[None]:
         yield
     except MISSING:
         raise PathNotFound(path) from None
+    except FileExistsError:
+        raise PathExists(path) from None
     except OSError as error:
         raise as_driver_error(error, path) from error
 
@@ -110,6 +113,7 @@ class Batch:
         self._sync = sync
         self._renames: list[tuple[str, str]] = []
         self._temporary: list[str] = []
+        self._exclusive: set[str] = set()
         self._descriptors: list[int] = []
         self._directories: dict[str, None] = {}
 
@@ -119,8 +123,13 @@ class Batch:
         self._renames.append((source, destination))
         self._prepare(os.path.dirname(destination))
 
-    def add_content(self, destination: str, content: bytes) -> None:
-        """Add a file that is written now, under a temporary name beside its place."""
+    def add_content(
+        self, destination: str, content: bytes, *, exclusive: bool = False
+    ) -> None:
+        """Add a file that is written now, under a temporary name beside its place.
+
+        :param exclusive: whether nothing may be at its place.
+        """
         directory = os.path.dirname(destination)
         temporary = f"{directory}/.{uuid.uuid4().hex}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -134,6 +143,8 @@ class Batch:
         self._descriptors.append(descriptor)
         self._temporary.append(temporary)
         self._renames.append((temporary, destination))
+        if exclusive:
+            self._exclusive.add(destination)
         write_all(descriptor, content)
 
     def publish(self) -> None:
@@ -143,7 +154,6 @@ class Batch:
                 os.fdatasync(descriptor)
         for source, destination in self._renames:
             self._rename(source, destination)
-        self._temporary.clear()
         if self._sync:
             for directory in self._directories:
                 sync_directory(directory)
@@ -164,7 +174,10 @@ class Batch:
         """Rename a file, also when somebody deletes its new directory meanwhile."""
         while True:
             try:
-                os.rename(source, destination)
+                if destination in self._exclusive:
+                    os.link(source, destination)
+                else:
+                    os.rename(source, destination)
             except FileNotFoundError:
                 os.stat(source)
                 self._prepare(os.path.dirname(destination))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from flaskreg.errors import PaginationInvalid
 from flaskreg.routes.answer import Answer
 from flaskreg.routes.answer import json_answer
@@ -24,8 +26,10 @@ def get_catalog(call: Call) -> Answer:
         raise PaginationInvalid({"n": limit})
     names: list[str] = []
     if limit:
-        last = call.arg("last") or ""
-        names = list(call.site.registry.repositories(limit + 1, last))
+        may_list = call.site.controller.may_list
+        every = call.site.registry.iter_repositories(call.arg("last") or "")
+        shown = (name for name in every if may_list(call.headers, name))
+        names = list(islice(shown, limit + 1))
     page = names[:limit]
     link = next_link(call, "_catalog", page[-1], limit) if len(names) > limit else ()
     return json_answer({"repositories": page}, link)

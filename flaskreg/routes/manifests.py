@@ -70,7 +70,9 @@ def put_manifest(call: Call) -> Answer:
         tags = [reference]
     manifests = call.repository.manifests()
     content = call.body.read_all(call.site.manifest_bytes)
-    manifest = manifests.put(content, essence(stated or ""), digest, tags)
+    may_overwrite = call.site.controller.may_overwrite
+    frozen = [tag for tag in tags if not may_overwrite(call.headers, call.name, tag)]
+    manifest = manifests.put(content, essence(stated or ""), digest, tags, frozen)
     headers = [
         ("Location", call.site.urls.manifest(call.environ, call.name, manifest.digest)),
         ("Docker-Content-Digest", manifest.digest),

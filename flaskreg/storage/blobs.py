@@ -6,6 +6,7 @@ asks whether a repository may see a digest.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -116,13 +117,17 @@ class BlobContents(BlobStatter):
         content: bytes,
         digest: Digest,
         links: Sequence[tuple[str, bytes]] = (),
+        exclusive: Collection[str] = (),
     ) -> None:
         """Store small content and then what links it, durably.
 
         :param digest: its canonical digest.
         :param links: paths and contents that become visible after it, in order.
+        :param exclusive: those of *links* where nothing may be.
+        :raises PathExists: something is.
         """
-        self._driver.publish([(paths.blob_data(digest), content), *links])
+        entries = [(paths.blob_data(digest), content), *links]
+        self._driver.publish(entries, exclusive=exclusive)
 
     def adopt(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Sequence
 
 from flaskreg.digest import CANONICAL
 from flaskreg.digest import Digest
+from flaskreg.driver import PathExists
 from flaskreg.errors import DigestInvalid
 from flaskreg.errors import Unsupported
 from flaskreg.manifest import Manifest
@@ -79,6 +81,7 @@ class LocalManifests(ManifestStore):
         media_type: str,
         digest: Digest | None = None,
         tags: Sequence[str] = (),
+        frozen: Collection[str] = (),
     ) -> Manifest:
         """Check a manifest, store it, and only then let tags name it."""
         actual = Digest.of(content, digest.algorithm if digest else CANONICAL)
@@ -87,16 +90,30 @@ class LocalManifests(ManifestStore):
         manifest = self._reader.parse(content, media_type, actual)
         for check in self._checks:
             check.before_put(self._repository, manifest)
+        self._store(manifest, tags, frozen)
+        for check in self._checks:
+            check.after_put(self._repository, manifest)
+        return manifest
+
+    def _store(
+        self, manifest: Manifest, tags: Sequence[str], frozen: Collection[str]
+    ) -> None:
+        """Store a manifest with its links; tags that may not be moved are made once."""
+        digest = manifest.digest
         links: list[tuple[str, bytes]] = []
         if manifest.subject is not None:
             subject = manifest.subject.digest
             links.append(self._referrers.entry(subject, manifest.descriptor))
         for tag in tags:
-            links += self._tags.entries(tag, actual)
-        self._revisions.put(manifest, links)
-        for check in self._checks:
-            check.after_put(self._repository, manifest)
-        return manifest
+            links += self._tags.entries(tag, digest)
+        while True:
+            exclusive = self._tags.made(frozen, digest)
+            try:
+                self._revisions.put(manifest, links, exclusive)
+            except PathExists:
+                # Somebody made one of them in this moment: look at it again.
+                continue
+            return
 
     def delete(self, digest: Digest) -> Sequence[str]:
         """Delete a manifest with its tags and, as a referrer, its link."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
@@ -118,16 +119,25 @@ class RevisionStore:
             return manifest
         return replace(manifest, digest=digest)
 
-    def put(self, manifest: Manifest, links: Sequence[tuple[str, bytes]] = ()) -> None:
+    def put(
+        self,
+        manifest: Manifest,
+        links: Sequence[tuple[str, bytes]] = (),
+        exclusive: Collection[str] = (),
+    ) -> None:
         """Store a manifest, link it, and then what names it, durably.
 
         :param links: paths and contents that become visible after it, in order.
+        :param exclusive: those of *links* where nothing may be.
+        :raises PathExists: something is.
         """
         canonical = manifest.digest
         if not canonical.canonical:
             canonical = Digest.of(manifest.content)
         entries = self._links.entries(manifest.digest, canonical)
-        self._reader.contents.put(manifest.content, canonical, [*entries, *links])
+        self._reader.contents.put(
+            manifest.content, canonical, [*entries, *links], exclusive
+        )
         self._reader.remember(manifest)
 
     def delete(self, manifest: Manifest) -> tuple[Digest, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from contextlib import suppress
 from flaskreg.digest import Digest
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
+from flaskreg.errors import Denied
 from flaskreg.errors import ManifestUnknown
 from flaskreg.errors import NameUnknown
 from flaskreg.errors import Unsupported
@@ -63,6 +65,20 @@ class LocalTags(TagStore):
             link_to(paths.tag_index(self._name, tag, digest), digest),
             link_to(paths.tag_current(self._name, tag), digest),
         ]
+
+    def made(self, tags: Iterable[str], digest: Digest) -> Collection[str]:
+        """Return the paths at which *tags*, which may not be moved, are to be made.
+
+        :raises Denied: one of them names another manifest than *digest*.
+        """
+        paths_to_make = []
+        for tag in tags:
+            found = self._read(tag)
+            if found is None:
+                paths_to_make.append(paths.link(paths.tag_current(self._name, tag)))
+            elif found != digest:
+                raise Denied(message=f"tag {tag} exists and may not be overwritten")
+        return paths_to_make
 
     def untag(self, tag: str) -> None:
         """Delete a tag with its history."""
