@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import GivenDriver
+from builders import MakeApp
 from werkzeug.test import Client
 
 from flaskreg import create_app
@@ -15,35 +16,60 @@ from flaskreg.app import RegistryApp
 from flaskreg.config import Settings
 
 
-MakeApp = Callable[..., RegistryApp]
+#: drivers and caches that the tests of the HTTP API go over.
+BACKENDS = (("inmemory", "inmemory"), ("filesystem", "none"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what makes an application over both drivers and both caches.
+
+    Options that choose a driver or a cache have it run over those alone.
+    """
+    if "backend" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    chosen = (
+        config.getoption("--flaskreg-driver"),
+        config.getoption("--flaskreg-cache"),
+    )
+    default = chosen == BACKENDS[0]
+    backends = list(BACKENDS) if default else [chosen]
+    metafunc.parametrize("backend", backends, indirect=True, ids="-".join)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Return the names of the driver and the cache of the test."""
+    chosen: tuple[str, str] = request.param
+    return chosen
 
 
 @pytest.fixture
 def make_app(
     tmp_path: Path,
-    flaskreg_driver_name: str,
+    backend: tuple[str, str],
     flaskreg_driver_parameters: dict[str, Any],
-    flaskreg_cache_name: str,
 ) -> Iterator[MakeApp]:
     """Return a function that makes an application on an empty storage.
 
     Its keywords are sections of the settings, as nested dictionaries. Deletes are on
-    unless a test says otherwise. The driver and the cache are those of the options
-    ``--flaskreg-driver`` and ``--flaskreg-cache``.
+    unless a test says otherwise. The driver and the cache are those of
+    :func:`backend`.
     """
     made: list[RegistryApp] = []
 
     def make(plugins: tuple[object, ...] = (), **sections: Any) -> RegistryApp:
         storage: dict[str, Any] = {
-            "driver": flaskreg_driver_name,
-            "parameters": flaskreg_driver_parameters,
+            "driver": backend[0],
             "delete": {"enabled": True},
-            "cache": {"blobdescriptor": flaskreg_cache_name},
+            "cache": {"blobdescriptor": backend[1]},
         }
+        if flaskreg_driver_parameters:
+            storage["parameters"] = flaskreg_driver_parameters
         storage.update(sections.pop("storage", {}))
         if storage["driver"] == "filesystem":
             root = str(tmp_path / f"registry{len(made)}")
-            storage["parameters"] = {"rootdirectory": root, **storage["parameters"]}
+            storage.setdefault("parameters", {"rootdirectory": root})
         settings = Settings.model_validate({"storage": storage, **sections})
         app = create_app(settings, plugins)
         made.append(app)
@@ -64,3 +90,15 @@ def app(make_app: MakeApp) -> RegistryApp:
 def client(app: RegistryApp) -> Client:
     """Return a client of :func:`app`."""
     return Client(app)
+
+
+@pytest.fixture
+def other_app(make_app: MakeApp, app: RegistryApp) -> RegistryApp:
+    """Return an application on the storage of :func:`app`, as another worker has."""
+    return make_app((GivenDriver(app.driver),))
+
+
+@pytest.fixture
+def other_client(other_app: RegistryApp) -> Client:
+    """Return a client of :func:`other_app`."""
+    return Client(other_app)

@@ -74,9 +74,12 @@ class LocalTags(TagStore):
         paths_to_make = []
         for tag in tags:
             found = self._read(tag)
-            if found is None:
+            if found is None and not self._named(tag):
                 paths_to_make.append(paths.link(paths.tag_current(self._name, tag)))
-            elif found != digest:
+                continue
+            # Made since it was looked for; or damaged, and then it names nothing.
+            found = found or self._read(tag)
+            if found not in (None, digest):
                 raise Denied(message=f"tag {tag} exists and may not be overwritten")
         return paths_to_make
 

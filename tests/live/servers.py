@@ -74,6 +74,10 @@ class Server:
         """Return the resident memory of all its processes, in bytes."""
         return sum(resident(pid) for pid in self.pids())
 
+    def bytes_read(self) -> int:
+        """Return the bytes that its processes have read from files so far."""
+        return sum(read_so_far(pid) for pid in self.pids())
+
     def descriptors(self) -> int:
         """Return how many files and sockets all its processes hold open."""
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
@@ -119,6 +123,12 @@ def resident(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise LookupError(f"no Pss line for process {pid}")
+
+
+def read_so_far(pid: int) -> int:
+    """Return the bytes that a process asked ``read`` for; sockets are not counted."""
+    text = Path(f"/proc/{pid}/io").read_text()
+    return int(text.split("rchar:")[1].split()[0])
 
 
 def free_port() -> int:
