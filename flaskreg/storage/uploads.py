@@ -34,6 +34,7 @@ from flaskreg.names import parse_session_id
 from flaskreg.services import UploadSession
 from flaskreg.services import UploadStore
 from flaskreg.storage import paths
+from flaskreg.storage.digesting import Digesting
 from flaskreg.storage.linkedblobs import LinkedBlobStore
 
 
@@ -183,10 +184,10 @@ class LocalUpload(UploadSession):
         self, chunks: Iterable[bytes], writer: FileWriter, digesters: list[Digester]
     ) -> None:
         try:
-            for chunk in chunks:
-                writer.write(chunk)
-                for digester in digesters:
-                    digester.update(chunk)
+            with Digesting(digesters) as digesting:
+                for chunk in chunks:
+                    writer.write(chunk)
+                    digesting.update(chunk)
         finally:
             self.size = writer.size
 
