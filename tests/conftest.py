@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import Client
 from builders import GivenDriver
 from builders import MakeApp
-from werkzeug.test import Client
 
 from flaskreg import create_app
 from flaskreg.app import RegistryApp

@@ -154,6 +154,11 @@ class Batch:
                 os.fdatasync(descriptor)
         for source, destination in self._renames:
             self._rename(source, destination)
+        self._temporary = [
+            source
+            for source, destination in self._renames
+            if destination in self._exclusive
+        ]
         if self._sync:
             for directory in self._directories:
                 sync_directory(directory)

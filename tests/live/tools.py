@@ -56,9 +56,9 @@ def run(
         check=False,
     )
     if check and done.returncode:
+        output = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
         pytest.fail(
-            f"exit {done.returncode}: {' '.join(command)}\n{done.stdout}{done.stderr}",
-            pytrace=False,
+            f"exit {done.returncode}: {' '.join(command)}\n{output}", pytrace=False
         )
     return done
 
