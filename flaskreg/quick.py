@@ -1,8 +1,9 @@
-"""A short way from the bytes of a plain GET or HEAD to its answer, for our worker.
+"""A short way from the bytes of a plain request to its answer, for our worker.
 
-It does what gunicorn does for such a request and for no other: no body, HTTP/1.1, no
-header that asks for anything of the connection, nothing repeated, nothing encoded in
-the path. All else is given back untouched. ``tests/test_quick.py`` compares the two.
+It does what gunicorn does for such a request and for no other: HTTP/1.1, a body of
+stated length or none, no header that asks for anything of the connection, nothing
+repeated, nothing encoded in the path. All else is given back untouched.
+``tests/test_quick.py`` compares the two.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from gunicorn import util
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.http.wsgi import base_environ
 
+from flaskreg.socketbody import SocketBody
+
 
 try:
     import gunicorn_h1c
@@ -26,14 +29,12 @@ except ImportError:  # the extension has no build for every platform
     gunicorn_h1c = None
 
 
-#: the most bytes of a request's head that are looked at here.
-_LONGEST = 8192
+#: bytes that are received at once: a head and, mostly, a small body.
+_RECEIVED = 64 << 10
 
 #: headers that ask for more than an answer.
 _UNUSUAL = frozenset(
     {
-        b"CONTENT-LENGTH",
-        b"CONTENT-TYPE",
         b"TRANSFER-ENCODING",
         b"EXPECT",
         b"UPGRADE",
@@ -44,6 +45,8 @@ _UNUSUAL = frozenset(
         b"KEEP-ALIVE",
     }
 )
+_METHODS = (b"GET /", b"HEAD /", b"PUT /", b"POST /", b"PATCH /", b"DELETE /")
+_UNPREFIXED = frozenset({b"CONTENT-LENGTH", b"CONTENT-TYPE"})
 _BODILESS = frozenset({"204", "304"})
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade"})
 
@@ -58,6 +61,19 @@ class _Told:
         self.headers: list[tuple[str, str]] = []
         self.sent = 0
         self.response_length: int | None = None
+
+
+class _Message:
+    """What gunicorn's parser wants of the request before the next one."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: SocketBody) -> None:
+        self.body = body
+
+    def should_close(self) -> bool:
+        """Whether the connection ends with it; that was decided before."""
+        return False
 
 
 class QuickServer:
@@ -94,22 +110,35 @@ class QuickServer:
         if not data:
             conn.sock.setblocking(True)
             try:
-                data = conn.sock.recv(_LONGEST)
+                data = conn.sock.recv(_RECEIVED)
             except OSError:
                 return False
             if not data:
                 return False
-        environ = self._environ(conn, data)
+        environ, consumed = self._environ(conn, data)
         if environ is None:
             unreader.unread(data)
             return None
+        if consumed < len(data):
+            unreader.unread(data[consumed:])
         # What gunicorn's parser knows is the request before this one.
         conn.parser.mesg = None
-        return self._answer(conn, environ)
+        length = int(environ.get("CONTENT_LENGTH", 0))
+        if not length:
+            environ["wsgi.input"] = io.BytesIO()
+            return self._answer(conn, environ)
+        body = environ["wsgi.input"] = SocketBody(unreader, conn.sock, length)
+        stays = self._answer(conn, environ)
+        if body.left:
+            # As gunicorn does: read on for a while, so that the client sees the answer.
+            conn.parser.mesg = _Message(body)
+            stays = self._worker._keepalive_after(conn, stays)
+        return stays and not body.failed
 
-    def _environ(self, conn: Any, data: bytes) -> dict[str, Any] | None:
-        if not (data.startswith((b"GET /", b"HEAD /")) and data.endswith(b"\r\n\r\n")):
-            return None
+    def _environ(self, conn: Any, data: bytes) -> tuple[dict[str, Any] | None, int]:
+        """Return the environ of a plain request, and the length of its head."""
+        if not data.startswith(_METHODS):
+            return None, 0
         cfg = self._worker.cfg
         try:
             parsed = gunicorn_h1c.parse_request(
@@ -118,31 +147,37 @@ class QuickServer:
                 limit_request_fields=cfg.limit_request_fields,
                 limit_request_field_size=cfg.limit_request_field_size,
             )
-        except gunicorn_h1c.ParseError:
-            return None
+        except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError):
+            return None, 0
         target: bytes = parsed["path"]
-        plain = parsed["consumed"] == len(data) and parsed["minor_version"] == 1
-        if not plain or b"%" in target.partition(b"?")[0] or b"#" in target:
-            return None
-        if target.startswith(b"//") or not target.isascii():
-            return None
-        return self._fill(conn, parsed["method"], target.decode("ascii"), parsed)
+        if (
+            parsed["minor_version"] != 1
+            or b"%" in target.partition(b"?")[0]
+            or b"#" in target
+            or target.startswith(b"//")
+            or not target.isascii()
+        ):
+            return None, 0
+        consumed: int = parsed["consumed"]
+        return self._fill(conn, parsed, target.decode("ascii")), consumed
 
     def _fill(
-        self, conn: Any, method: bytes, target: str, parsed: dict[str, Any]
+        self, conn: Any, parsed: dict[str, Any], target: str
     ) -> dict[str, Any] | None:
         path, _, query = target.partition("?")
         environ = self._connection_environ(conn).copy()
-        environ["REQUEST_METHOD"] = method.decode("ascii")
+        environ["REQUEST_METHOD"] = parsed["method"].decode("ascii")
         environ["RAW_URI"] = target
         environ["PATH_INFO"] = path
         environ["QUERY_STRING"] = query
-        environ["wsgi.input"] = io.BytesIO()
         for name, value in parsed["headers"]:
             key = self._key(name)
             if key is None or key in environ:
                 return None
             environ[key] = value.decode("latin-1")
+        length = environ.get("CONTENT_LENGTH")
+        if length is not None and not (length.isdigit() and len(length) < 20):
+            return None
         connection = environ.get("HTTP_CONNECTION")
         if connection is not None and connection.lower() != "keep-alive":
             return None
@@ -184,7 +219,9 @@ class QuickServer:
             upper = name.upper()
             key = None
             if upper not in _UNUSUAL and b"_" not in upper and upper.isascii():
-                key = "HTTP_" + upper.decode("ascii").replace("-", "_")
+                key = upper.decode("ascii").replace("-", "_")
+                if upper not in _UNPREFIXED:
+                    key = "HTTP_" + key
             if len(self._keys) < 256:
                 self._keys[name] = key
             return key

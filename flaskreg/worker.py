@@ -5,17 +5,14 @@ each request: a queue, a pipe, a poller and the interpreter's lock, for a next r
 that is mostly there already. This one looks for it in the same thread first, for a
 moment, unless other connections wait for a thread.
 
-And a request that is nothing but the head of a GET or HEAD, as most are, is parsed by
-:mod:`gunicorn_h1c` straight into its WSGI environ and answered in one write
-(:mod:`flaskreg.quick`). Whatever is not as plain as that, or is not valid, goes the way
-of gunicorn, byte for byte as it came.
+And a plain request, as most are, is parsed by :mod:`gunicorn_h1c` straight into its
+WSGI environ and answered in one write (:mod:`flaskreg.quick`). Whatever is not plain, or
+is not valid, goes the way of gunicorn, byte for byte as it came.
 """
 
 from __future__ import annotations
 
-import io
 import select
-import socket
 import time
 from typing import Any
 
@@ -23,78 +20,14 @@ from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import ThreadWorker
 
 from flaskreg.quick import QuickServer
+from flaskreg.socketbody import SocketBody
 
 
 #: how long a thread waits for the next request of its connection, in milliseconds.
 LINGER = 5
 
-#: the most bytes that are received at once.
-MOST_AT_ONCE = 1 << 20
-
 #: how often the worker tells the arbiter that it lives, in seconds.
 HEARTBEAT = 1.0
-
-
-class SocketBody(io.RawIOBase):
-    """A body of known length, read from the socket as it arrives.
-
-    gunicorn's own reader collects what is asked for and copies it twice. This one can
-    hand on what there is (:meth:`read1`), so that nothing is lost when a client stops
-    in the middle, and large bodies are not copied at all.
-
-    :param reader: gunicorn's reader of the same body; it is told what was read.
-    :param sock: of the connection.
-    """
-
-    #: gunicorn closes a connection whose body could not be read.
-    failed = False
-
-    def __init__(self, reader: Any, sock: socket.socket) -> None:
-        self._reader = reader
-        self._sock = sock
-        self._ahead = reader.unreader.take_buffered()
-
-    def readable(self) -> bool:
-        """Whether it can be read; it can."""
-        return True
-
-    def read1(self, size: int = -1) -> bytes:
-        """Return what has arrived, at most *size* bytes; ``b""`` at the end."""
-        left: int = self._reader.length
-        wanted = left if size < 0 else min(size, left)
-        chunk = b""
-        if not wanted:
-            return chunk
-        if self._ahead:
-            chunk, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
-        else:
-            try:
-                chunk = self._sock.recv(min(wanted, MOST_AT_ONCE))
-            except BaseException:
-                self.failed = True
-                raise
-        self._reader.length = left - len(chunk) if chunk else 0
-        if not self._reader.length and self._ahead:
-            self._reader.unreader.unread(self._ahead)
-            self._ahead = b""
-        self.failed = self.failed or not chunk
-        return chunk
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what has arrived, and return how much that was."""
-        chunk = self.read1(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Return *size* bytes, or all that are left; fewer only at the end."""
-        left: int = self._reader.length
-        wanted = left if size is None or size < 0 else min(size, left)
-        chunks = []
-        while wanted and (chunk := self.read1(wanted)):
-            wanted -= len(chunk)
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -126,8 +59,9 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request of gunicorn's parser, its body read without copies."""
-        if isinstance(getattr(req.body, "reader", None), LengthReader):
-            req.body = SocketBody(req.body.reader, conn.sock)
+        reader = getattr(req.body, "reader", None)
+        if isinstance(reader, LengthReader):
+            req.body = SocketBody(reader.unreader, conn.sock, reader.length)
         return super().handle_request(req, conn)
 
     def _serve(self, conn: Any) -> Any:

@@ -21,12 +21,12 @@ from typing import Any
 from typing import BinaryIO
 
 from flaskreg.config import ConfigError
+from flaskreg.defaults.groupsync import GroupSync
 from flaskreg.defaults.localfiles import MISSING
 from flaskreg.defaults.localfiles import Batch
 from flaskreg.defaults.localfiles import LocalFileWriter
 from flaskreg.defaults.localfiles import as_driver_error
 from flaskreg.defaults.localfiles import make_directories
-from flaskreg.defaults.localfiles import sync_directory
 from flaskreg.defaults.localfiles import translated
 from flaskreg.driver import DriverFactory
 from flaskreg.driver import FileInfo
@@ -65,6 +65,7 @@ class FilesystemDriver(StorageDriver):
     def __init__(self, root: str, *, fsync: bool = True) -> None:
         self.root = os.path.abspath(root)
         self._fsync = fsync
+        self._sync = GroupSync()
 
     def get_content(self, path: str) -> bytes:
         """Return all of a small file."""
@@ -162,7 +163,7 @@ class FilesystemDriver(StorageDriver):
             except IsADirectoryError:
                 shutil.rmtree(filename, onerror=_ignore_missing)
             if durable and self._fsync:
-                sync_directory(os.path.dirname(filename))
+                self._sync.sync(directories=[os.path.dirname(filename)])
 
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)
@@ -182,7 +183,7 @@ class FilesystemDriver(StorageDriver):
         """
         if not contents and not moves:
             return
-        batch = Batch(sync=sync)
+        batch = Batch(self._sync if sync else None)
         with translated(moves[0][0] if moves else contents[0][0]):
             try:
                 for source, destination in moves:

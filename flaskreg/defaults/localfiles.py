@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextlib import suppress
 from typing import cast
 
+from flaskreg.defaults.groupsync import GroupSync
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidPath
 from flaskreg.driver import PathExists
@@ -78,14 +79,6 @@ def start_writeback(descriptor: int, offset: int, length: int) -> None:
         call(descriptor, offset, length, _START_WRITE)
 
 
-def sync_directory(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def make_directories(directory: str) -> list[str]:
     """Make a directory, and return the directories that got a new entry by it."""
     missing = []
@@ -106,10 +99,10 @@ def make_directories(directory: str) -> list[str]:
 class Batch:
     """Files that become visible together: made ready first, renamed after.
 
-    :param sync: whether they are durable when they are published.
+    :param sync: makes them durable when they are published; ``None`` does not.
     """
 
-    def __init__(self, *, sync: bool) -> None:
+    def __init__(self, sync: GroupSync | None) -> None:
         self._sync = sync
         self._renames: list[tuple[str, str]] = []
         self._temporary: list[str] = []
@@ -149,9 +142,8 @@ class Batch:
 
     def publish(self) -> None:
         """Sync the files, rename them in their order, and sync their directories."""
-        if self._sync:
-            for descriptor in self._descriptors:
-                os.fdatasync(descriptor)
+        if self._sync is not None:
+            self._sync.sync(files=self._descriptors)
         for source, destination in self._renames:
             self._rename(source, destination)
         self._temporary = [
@@ -159,9 +151,8 @@ class Batch:
             for source, destination in self._renames
             if destination in self._exclusive
         ]
-        if self._sync:
-            for directory in self._directories:
-                sync_directory(directory)
+        if self._sync is not None:
+            self._sync.sync(directories=self._directories)
 
     def close(self) -> None:
         """Close the files, and delete those that were not published."""

@@ -1,8 +1,8 @@
-"""The read lane: GET and HEAD of manifests and blobs without Flask's machinery.
+"""The lane: the requests of the API, past Flask's machinery.
 
-Flask's context and routing cost more than these requests do. They take the same path
-through :func:`flaskreg.routes.endpoints.respond`, and a test sends one corpus both ways
-and compares every byte.
+Flask's context and routing cost more than most of these requests do. They take the same
+path through :func:`flaskreg.routes.endpoints.respond` that Flask's view takes, and a
+test sends one corpus both ways and compares every byte.
 """
 
 from __future__ import annotations
@@ -20,23 +20,16 @@ from flaskreg.routes.site import Site
 from flaskreg.routes.wsgi import body_of
 
 
-_METHODS = frozenset({"GET", "HEAD"})
-_ENDPOINTS = frozenset({"manifest", "blob", "base"})
-
-
 def serve(
     site: Site, environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes] | None:
     """Answer a request, or leave it to Flask by returning ``None``."""
-    method = environ["REQUEST_METHOD"]
-    if method not in _METHODS:
-        return None
     try:
         route = parse_path(raw_path(environ), site.prefix)
     except NameInvalid:
         return None
-    if route is None or route.endpoint not in _ENDPOINTS:
+    if route is None:
         return None
     answer = respond(site, environ, route)
     start_response(status_line(answer.status), answer.headers)
-    return body_of(environ, method, answer.body)
+    return body_of(environ, environ["REQUEST_METHOD"], answer.body)
