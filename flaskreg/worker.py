@@ -6,7 +6,7 @@ that is mostly there already. This one looks for it in the same thread first, fo
 moment, unless other connections wait for a thread.
 
 And a plain request, as most are, is parsed by :mod:`gunicorn_h1c` straight into its
-WSGI environ and answered in one write (:mod:`flaskreg.quick`). Whatever is not plain, or
+WSGI environ and answered in one write (:mod:`flaskreg.quick`). What is not plain, or
 is not valid, goes the way of gunicorn, byte for byte as it came.
 """
 
