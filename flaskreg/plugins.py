@@ -48,24 +48,24 @@ def make_plugin_manager(
     :param plugins: further plugin objects or modules.
     :param discover: whether installed plugins are looked for.
     :raises PluginError: two plugins have one name, one cannot be imported, or one
-        implements a hook that does not exist.
+        implements a hook that does not exist or does not have its arguments.
     """
     manager = pluggy.PluginManager("flaskreg")
     manager.add_hookspecs(hookspecs)
     blocked = set(disabled)
-    for name in DEFAULT_PLUGINS:
-        if name.rpartition(".")[2] not in blocked:
-            manager.register(importlib.import_module(name), name)
-    if discover:
-        for entry_point in installed():
-            if entry_point.name not in blocked:
-                _load(manager, entry_point)
-    for plugin in plugins:
-        manager.register(plugin)
     try:
+        for name in DEFAULT_PLUGINS:
+            if name.rpartition(".")[2] not in blocked:
+                manager.register(importlib.import_module(name), name)
+        if discover:
+            for entry_point in installed():
+                if entry_point.name not in blocked:
+                    _load(manager, entry_point)
+        for plugin in plugins:
+            manager.register(plugin)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(str(error)) from None
+        raise PluginError(" ".join(str(error).split())) from None
     return manager
 
 

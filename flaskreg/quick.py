@@ -108,7 +108,8 @@ class QuickServer:
         unreader = conn.parser.unreader
         data = unreader.take_buffered()
         if not data:
-            conn.sock.setblocking(True)
+            if conn.sock.gettimeout() == 0:
+                conn.sock.setblocking(True)
             try:
                 data = conn.sock.recv(_RECEIVED)
             except OSError:

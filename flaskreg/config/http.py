@@ -116,7 +116,7 @@ class Http(Section):
         default=None,
         description=(
             "The key that signs the state of uploads; every process that shares a "
-            "storage needs the same. Unset: made at random at each start."
+            "storage needs the same. Unset: made once and kept in the storage."
         ),
     )
     relativeurls: bool | None = Field(

@@ -65,7 +65,7 @@ class Manifests(Section):
 
     urls: Urls = Field(
         default_factory=Urls,
-        description="URLs of foreign layers; with neither list none is allowed.",
+        description="URLs of foreign layers; with neither list any is allowed.",
     )
     indexes: Indexes = Field(default_factory=Indexes, description="Indexes.")
 
