@@ -32,6 +32,7 @@ from flaskreg.driver import DriverFactory
 from flaskreg.driver import FileInfo
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidOffset
+from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.driver import check_path
@@ -184,17 +185,22 @@ class FilesystemDriver(StorageDriver):
         if not contents and not moves:
             return
         batch = Batch(self._sync if sync else None)
-        with translated(moves[0][0] if moves else contents[0][0]):
-            try:
-                for source, destination in moves:
-                    batch.add_move(self._filename(source), self._filename(destination))
-                for path, content in contents:
-                    batch.add_content(
-                        self._filename(path), content, exclusive=path in exclusive
-                    )
-                batch.publish()
-            finally:
-                batch.close()
+        path = ""
+        try:
+            for path, destination in moves:
+                with translated(path):
+                    batch.add_move(self._filename(path), self._filename(destination))
+            for path, content in contents:
+                batch.add_content(
+                    self._filename(path), content, exclusive=path in exclusive
+                )
+            batch.publish()
+        except FileExistsError as error:
+            raise PathExists(path, str(error)) from None
+        except OSError as error:
+            raise as_driver_error(error, path) from error
+        finally:
+            batch.close()
 
     def _open_locked(self, path: str, filename: str, *, create: bool) -> int:
         flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT if create else 0)
@@ -203,7 +209,7 @@ class FilesystemDriver(StorageDriver):
             try:
                 descriptor = os.open(filename, flags, 0o666)
             except FileNotFoundError:
-                if not create:
+                if not create or time.monotonic() > deadline:
                     raise
                 make_directories(os.path.dirname(filename))
                 continue

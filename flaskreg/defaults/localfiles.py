@@ -11,23 +11,31 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
+from typing import TypeVar
 from typing import cast
 
 from flaskreg.defaults.groupsync import GroupSync
+from flaskreg.driver import DriverError
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidPath
-from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageFull
 
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: errors of a name that cannot hold a file, whatever is done.
+_UNFIT = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR})
+#: how often a directory is made again that somebody deletes meanwhile.
+_ATTEMPTS = 20
 #: bytes after which the system is asked to begin writing them.
 _WRITEBACK = 2 << 20
 #: SYNC_FILE_RANGE_WRITE of Linux.
 _START_WRITE = 2
 #: how the operating system says that nothing is there.
 MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -37,19 +45,17 @@ def translated(path: str) -> Iterator[None]:
         yield
     except MISSING:
         raise PathNotFound(path) from None
-    except FileExistsError:
-        raise PathExists(path) from None
     except OSError as error:
         raise as_driver_error(error, path) from error
 
 
-def as_driver_error(error: OSError, path: str) -> Exception:
-    """Return what an error of the operating system means, or the error itself."""
+def as_driver_error(error: OSError, path: str) -> DriverError:
+    """Return what an error of the operating system means."""
     if error.errno in _FULL:
         return StorageFull(path)
-    if error.errno == errno.ENAMETOOLONG:
-        return InvalidPath(path)
-    return error
+    if error.errno in _UNFIT:
+        return InvalidPath(path, str(error))
+    return DriverError(path, str(error))
 
 
 def write_all(descriptor: int, content: bytes) -> None:
@@ -127,12 +133,7 @@ class Batch:
         temporary = f"{directory}/.{uuid.uuid4().hex}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._directories[directory] = None
-        while True:
-            try:
-                descriptor = os.open(temporary, flags, 0o666)
-                break
-            except FileNotFoundError:
-                self._prepare(directory)
+        descriptor = self._within(directory, lambda: os.open(temporary, flags, 0o666))
         self._descriptors.append(descriptor)
         self._temporary.append(temporary)
         self._renames.append((temporary, destination))
@@ -167,18 +168,26 @@ class Batch:
             self._directories[each] = None
 
     def _rename(self, source: str, destination: str) -> None:
-        """Rename a file, also when somebody deletes its new directory meanwhile."""
-        while True:
+        """Give a file its name, also when its new directory is deleted meanwhile."""
+        exclusive = destination in self._exclusive
+
+        def rename() -> None:
             try:
-                if destination in self._exclusive:
-                    os.link(source, destination)
-                else:
-                    os.rename(source, destination)
+                (os.link if exclusive else os.rename)(source, destination)
             except FileNotFoundError:
                 os.stat(source)
-                self._prepare(os.path.dirname(destination))
-            else:
-                return
+                raise
+
+        self._within(os.path.dirname(destination), rename)
+
+    def _within(self, directory: str, action: Callable[[], T]) -> T:
+        """Do what needs a directory, and make the directory when it is missing."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return action()
+            except FileNotFoundError:
+                self._prepare(directory)
+        return action()
 
 
 class LocalFileWriter(FileWriter):
