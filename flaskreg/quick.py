@@ -29,9 +29,6 @@ except ImportError:  # the extension has no build for every platform
     gunicorn_h1c = None
 
 
-#: bytes that are received at once: a head and, mostly, a small body.
-_RECEIVED = 64 << 10
-
 #: headers that ask for more than an answer.
 _UNUSUAL = frozenset(
     {
@@ -93,29 +90,20 @@ class QuickServer:
         cfg = self._worker.cfg
         return (
             gunicorn_h1c is not None
-            and conn.parser is not None
+            and conn.initialized
             and not conn.is_http2
             and not cfg.is_ssl
             and cfg.proxy_protocol == "off"
         )
 
-    def serve(self, conn: Any) -> bool | None:
-        """Answer the next request, which is there already.
+    def serve(self, conn: Any) -> Any:
+        """Answer the next request, which is in the buffer of the connection.
 
-        :returns: whether the connection stays open; ``None`` when it is not one of
-            the plain requests, and everything is as it was.
+        :returns: what the worker says becomes of the connection; ``None`` when it is
+            not one of the plain requests, and everything is as it was.
         """
         unreader = conn.parser.unreader
         data = unreader.take_buffered()
-        if not data:
-            if conn.sock.gettimeout() == 0:
-                conn.sock.setblocking(True)
-            try:
-                data = conn.sock.recv(_RECEIVED)
-            except OSError:
-                return False
-            if not data:
-                return False
         environ, consumed = self._environ(conn, data)
         if environ is None:
             unreader.unread(data)
@@ -129,12 +117,8 @@ class QuickServer:
             environ["wsgi.input"] = io.BytesIO()
             return self._answer(conn, environ)
         body = environ["wsgi.input"] = SocketBody(unreader, conn.sock, length)
-        stays = self._answer(conn, environ)
-        if body.left:
-            # As gunicorn does: read on for a while, so that the client sees the answer.
-            conn.parser.mesg = _Message(body)
-            stays = self._worker._keepalive_after(conn, stays)
-        return stays and not body.failed
+        conn.parser.mesg = _Message(body)
+        return self._worker._keepalive_after(conn, self._answer(conn, environ))
 
     def _environ(self, conn: Any, data: bytes) -> tuple[dict[str, Any] | None, int]:
         """Return the environ of a plain request, and the length of its head."""

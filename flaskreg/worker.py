@@ -5,6 +5,10 @@ each request: a queue, a pipe, a poller and the interpreter's lock, for a next r
 that is mostly there already. This one looks for it in the same thread first, for a
 moment, unless other connections wait for a thread.
 
+A thread is given to a request when its head is there, and its body when that is small,
+and never to a client that is silent: beginnings of requests, bodies that nobody reads,
+and connections that are being closed wait in the poller.
+
 And a plain request, as most are, is parsed by :mod:`gunicorn_h1c` straight into its
 WSGI environ and answered in one write (:mod:`flaskreg.quick`). What is not plain, or
 is not valid, goes the way of gunicorn, byte for byte as it came.
@@ -12,13 +16,22 @@ is not valid, goes the way of gunicorn, byte for byte as it came.
 
 from __future__ import annotations
 
+import io
 import select
+import selectors
+import socket
 import time
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
 from typing import Any
 
 from gunicorn.http.body import LengthReader
+from gunicorn.http2 import negotiation
+from gunicorn.workers.gthread import TConn
 from gunicorn.workers.gthread import ThreadWorker
 
+from flaskreg.heads import is_complete
 from flaskreg.quick import QuickServer
 from flaskreg.socketbody import SocketBody
 
@@ -29,6 +42,23 @@ LINGER = 5
 #: how often the worker tells the arbiter that it lives, in seconds.
 HEARTBEAT = 1.0
 
+#: how long a body that nobody reads is received, so that the client sees its answer,
+#: and how long a connection that is closed waits for the client to do so, in seconds.
+DRAIN = 5.0
+CLOSE = 2.0
+
+#: bytes that are received at once: a head and, mostly, a small body.
+RECEIVED = 64 << 10
+
+
+class Outcome(Enum):
+    """What becomes of a connection after a thread had it, beside kept and closed."""
+
+    #: a request has begun to arrive.
+    BEGUN = "begun"
+    #: an answered request has a body that nobody read.
+    UNREAD = "unread"
+
 
 class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's threaded worker, with a short way to the next request."""
@@ -36,7 +66,16 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._notified = 0.0
+        self._looked = 0.0
         self._quick = QuickServer(self)
+        #: connections that wait in the poller for more than their next request.
+        self._waiting: dict[Any, None] = {}
+
+    @property
+    def idle(self) -> float:
+        """Return the longest time without a byte moving, in seconds."""
+        site = getattr(self.wsgi, "site", None)
+        return getattr(site, "idle_timeout", 0) or 60.0
 
     def notify(self) -> None:
         """Tell the arbiter that this worker lives, but not at each event."""
@@ -45,16 +84,161 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._notified = now
             super().notify()
 
+    # What the main loop does
+
+    def accept(self, listener: socket.socket) -> None:
+        """Accept a connection; a thread gets it when its request is there."""
+        if self.cfg.is_ssl or self.cfg.proxy_protocol != "off":
+            super().accept(listener)
+            return
+        try:
+            sock, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        self.nr_conns += 1
+        conn = TConn(self.cfg, sock, client, listener.getsockname())
+        if negotiation.prior_knowledge_allowed(self.cfg, client):
+            sock.setblocking(True)
+            self.enqueue_req(conn)
+            return
+        conn.init()
+        sock.setblocking(False)
+        self._collect(conn)
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        """Take what a kept-alive connection sends, or that it is closed."""
+        if conn.is_http2 or self.cfg.is_ssl:
+            super().on_client_socket_readable(conn, client)
+            return
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._collect(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Take back a connection from a thread."""
+        try:
+            outcome = fs.result()
+        except Exception:  # noqa: BLE001 - whatever a thread ended in, its connection ends
+            outcome = False
+        if outcome is Outcome.BEGUN:
+            self._watch(conn, self._collect, time.monotonic() + self.idle)
+        elif outcome is Outcome.UNREAD:
+            self._drain(conn)
+        elif not outcome:
+            self._close(conn)
+        elif outcome is True and _buffered(conn):
+            self._dispatch(conn)
+        else:
+            super().finish_request(conn, fs)
+
+    def murder_pending(self) -> None:
+        """Close what has waited too long, once a second."""
+        super().murder_pending()
+        now = time.monotonic()
+        if now - self._looked < HEARTBEAT and self.alive:
+            return
+        self._looked = now
+        for conn in list(self._waiting):
+            if not self.alive:
+                conn.timeout = min(conn.timeout, now + CLOSE)
+            if conn.timeout <= now:
+                self._unwatch(conn)
+                self._drop(conn)
+
+    def _collect(self, conn: Any) -> None:
+        """Receive what there is of a request, and dispatch it when that suffices."""
+        try:
+            data = conn.sock.recv(RECEIVED)
+        except BlockingIOError:
+            self._watch(conn, self._collect, time.monotonic() + self.idle)
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(conn)
+            return
+        _append(conn, data)
+        self._dispatch(conn)
+
+    def _dispatch(self, conn: Any) -> None:
+        if is_complete(_buffered(conn)):
+            conn.sock.setblocking(True)
+            self.enqueue_req(conn)
+        else:
+            self._watch(conn, self._collect, time.monotonic() + self.idle)
+
+    def _drain(self, conn: Any, deadline: float | None = None) -> None:
+        """Receive the rest of a body that nobody wants, then keep the connection."""
+        deadline = deadline or time.monotonic() + DRAIN
+        body: SocketBody = conn.parser.mesg.body
+        conn.sock.setblocking(False)
+        try:
+            while body.left:
+                body.read1(RECEIVED)
+        except BlockingIOError:
+            body.failed = False
+            self._watch(conn, partial(self._drain, deadline=deadline), deadline)
+            return
+        except OSError:
+            body.failed = True
+        if body.failed:
+            self._drop(conn)
+        elif _buffered(conn):
+            self._dispatch(conn)
+        else:
+            self._collect(conn)
+
+    def _close(self, conn: Any, deadline: float | None = None) -> None:
+        """Close a connection: say so, and wait a while for the client to do it too."""
+        try:
+            if deadline is None:
+                conn.sock.shutdown(socket.SHUT_WR)
+                conn.sock.setblocking(False)
+                deadline = time.monotonic() + CLOSE
+            while conn.sock.recv(RECEIVED):
+                pass
+        except BlockingIOError:
+            closing = partial(self._close, deadline=deadline)
+            self._watch(conn, closing, deadline or time.monotonic())
+            return
+        except (OSError, ValueError):
+            pass
+        self._drop(conn)
+
+    def _watch(
+        self, conn: Any, callback: Callable[[Any], None], deadline: float
+    ) -> None:
+        """Call back when a connection can be read; close it at *deadline*."""
+        conn.sock.setblocking(False)
+        conn.timeout = deadline
+        self._waiting[conn] = None
+
+        def wake(_fileobj: Any) -> None:
+            self._unwatch(conn)
+            callback(conn)
+
+        self.poller.register(conn.sock, selectors.EVENT_READ, wake)
+
+    def _unwatch(self, conn: Any) -> None:
+        self.poller.unregister(conn.sock)
+        self._waiting.pop(conn, None)
+
+    def _drop(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    # What a thread does
+
     def handle(self, conn: Any) -> Any:
         """Serve a request, and those that follow it at once on its connection."""
-        if conn.initialized and self._quick.takes(conn):
+        if not self._quick.takes(conn):
+            return super().handle(conn)
+        result: Any = self._serve(conn)
+        while result is True:
+            following = self._following(conn)
+            if following is not None:
+                return following
             result = self._serve(conn)
-        else:
-            result = super().handle(conn)
-        while result is True and self._next_is_here(conn):
-            result = (
-                self._serve(conn) if self._quick.takes(conn) else super().handle(conn)
-            )
         return result
 
     def handle_request(self, req: Any, conn: Any) -> Any:
@@ -68,11 +252,45 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         served = self._quick.serve(conn)
         return super().handle(conn) if served is None else served
 
-    def _next_is_here(self, conn: Any) -> bool:
-        if not self.alive or self.tpool._work_queue.qsize():
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
+        """Whether a connection is kept; an unread body is left to the poller."""
+        body = conn.parser.mesg.body
+        if not isinstance(body, SocketBody):
+            # A chunked body ends nobody knows where, unless it was read to its end.
+            read = getattr(body.reader, "parser", None) is None
+            return bool(keepalive) and read and not body.failed
+        if body.failed or not keepalive:
             return False
-        if conn.parser.unreader.buf.getvalue():
+        return Outcome.UNREAD if body.left else True
+
+    def _following(self, conn: Any) -> Any:
+        """Look for the next request; ``None`` when it is there."""
+        if not self.alive:
             return True
-        poller = select.poll()
-        poller.register(conn.sock, select.POLLIN)
-        return bool(poller.poll(LINGER))
+        if not _buffered(conn):
+            if self.tpool._work_queue.qsize():
+                return True
+            poller = select.poll()
+            poller.register(conn.sock, select.POLLIN)
+            if not poller.poll(LINGER):
+                return True
+            try:
+                data = conn.sock.recv(RECEIVED)
+            except OSError:
+                return False
+            if not data:
+                return False
+            _append(conn, data)
+        return None if is_complete(_buffered(conn)) else Outcome.BEGUN
+
+
+def _buffered(conn: Any) -> bytes:
+    """Return what was received of a connection and not parsed."""
+    data: bytes = conn.parser.unreader.buf.getvalue()
+    return data
+
+
+def _append(conn: Any, data: bytes) -> None:
+    buffer = conn.parser.unreader.buf
+    buffer.seek(0, io.SEEK_END)
+    buffer.write(data)

@@ -6,6 +6,8 @@ answered at once, such as ``/v2/``, HEAD and small manifests, are not counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 
 from flaskreg.errors import Unavailable
@@ -39,3 +41,18 @@ class BulkLimit:
     def leave(self) -> None:
         """Count one transfer less."""
         self._free.release()
+
+    @contextmanager
+    def receiving(self, length: int | None) -> Iterator[None]:
+        """Count a body as a transfer while it is received, unless it is small.
+
+        :param length: in bytes; ``None`` when the client does not say.
+        """
+        if length is not None and length <= SMALL:
+            yield
+            return
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()

@@ -69,7 +69,9 @@ def put_manifest(call: Call) -> Answer:
     else:
         tags = [reference]
     manifests = call.repository.manifests()
-    content = call.body.read_all(call.site.manifest_bytes)
+    body = call.body
+    with call.site.bulk.receiving(body.length):
+        content = body.read_all(call.site.manifest_bytes)
     may_overwrite = call.site.controller.may_overwrite
     frozen = [tag for tag in tags if not may_overwrite(call.headers, call.name, tag)]
     manifest = manifests.put(content, essence(stated or ""), digest, tags, frozen)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
@@ -21,7 +20,6 @@ from flaskreg.routes.answer import empty_answer
 from flaskreg.routes.authorize import may_pull
 from flaskreg.routes.authorize import mount_source
 from flaskreg.routes.body import Body
-from flaskreg.routes.bulk import SMALL
 from flaskreg.routes.call import Call
 from flaskreg.routes.statetoken import UploadState
 from flaskreg.services import UploadSession
@@ -59,7 +57,7 @@ def patch_upload(call: Call) -> Answer:
     session = _session(call)
     body = call.body
     stated = _chunk_range(call, body)
-    with _bulk(call, body):
+    with call.site.bulk.receiving(body.length):
         at = state.offset if stated is None else stated[0]
         session.append(_exactly(body, stated), at)
     return _accepted(call, session)
@@ -72,7 +70,7 @@ def put_upload(call: Call) -> Answer:
     session = _session(call)
     body = call.body
     stated = _chunk_range(call, body)
-    with _bulk(call, body):
+    with call.site.bulk.receiving(body.length):
         if stated is not None:
             session.commit(digest, _exactly(body, stated), stated[0])
         elif body.length == 0:
@@ -120,7 +118,7 @@ def _take_whole(call: Call, digest: Digest) -> Answer:
     session = call.repository.uploads.start(digest.algorithm)
     body = call.body
     try:
-        with _bulk(call, body):
+        with call.site.bulk.receiving(body.length):
             session.commit(digest, body.chunks())
     except BaseException:
         session.cancel()
@@ -174,19 +172,6 @@ def _exactly(body: Body, stated: tuple[int, int] | None) -> Iterator[bytes]:
         yield chunk
     if stated is not None and received != stated[1] - stated[0] + 1:
         raise SizeInvalid("the body is shorter than its range")
-
-
-@contextmanager
-def _bulk(call: Call, body: Body) -> Iterator[None]:
-    """Count a body as a bulk transfer unless it is small."""
-    if body.length is not None and body.length <= SMALL:
-        yield
-        return
-    call.site.bulk.enter()
-    try:
-        yield
-    finally:
-        call.site.bulk.leave()
 
 
 def _progress(call: Call, session: UploadSession) -> Headers:
