@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import time
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from flaskreg.defaults.localfiles import Batch
 from flaskreg.defaults.localfiles import LocalFileWriter
 from flaskreg.defaults.localfiles import as_driver_error
 from flaskreg.defaults.localfiles import make_directories
+from flaskreg.defaults.localfiles import remove_tree
 from flaskreg.defaults.localfiles import translated
 from flaskreg.driver import DriverFactory
 from flaskreg.driver import FileInfo
@@ -162,7 +162,7 @@ class FilesystemDriver(StorageDriver):
             try:
                 os.unlink(filename)
             except IsADirectoryError:
-                shutil.rmtree(filename, onerror=_ignore_missing)
+                remove_tree(filename)
             if durable and self._fsync:
                 self._sync.sync(directories=[os.path.dirname(filename)])
 
@@ -226,12 +226,6 @@ class FilesystemDriver(StorageDriver):
                 os.close(descriptor)
                 raise
             os.close(descriptor)
-
-
-def _ignore_missing(_function: Any, path: str, failure: Any) -> None:
-    if not isinstance(failure[1], FileNotFoundError):
-        raise failure[1]
-    del path
 
 
 def make_filesystem(parameters: Mapping[str, Any]) -> FilesystemDriver:

@@ -102,6 +102,22 @@ def make_directories(directory: str) -> list[str]:
     return [os.path.dirname(path) for path in missing]
 
 
+def remove_tree(directory: str) -> None:
+    """Delete a directory with all in it; what is gone already is no error.
+
+    :raises OSError: something could not be deleted, or came anew meanwhile.
+    """
+    with suppress(FileNotFoundError):
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    remove_tree(entry.path)
+                else:
+                    with suppress(FileNotFoundError):
+                        os.unlink(entry.path)
+        os.rmdir(directory)
+
+
 class Batch:
     """Files that become visible together: made ready first, renamed after.
 

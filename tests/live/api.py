@@ -131,8 +131,8 @@ class Api:
 def expect(response: requests.Response, *statuses: int) -> requests.Response:
     """Return a response that has one of the statuses; its text explains a failure."""
     assert response.status_code in statuses, (
-        f"{response.request.method} {response.request.url}: {response.status_code} "
-        f"{response.text[:400]}"
+        f"{response.status_code} {response.text[:400]} to "
+        f"{response.request.method} {response.request.url}"
     )
     return response
 

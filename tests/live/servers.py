@@ -166,8 +166,10 @@ def settings(port: int, root: Path) -> dict[str, Any]:
 
 def flaskreg_command(workers: int | None) -> list[str]:
     """Return the command line of the registry under test."""
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app"]
-    return command if workers is None else [*command, "--workers", str(workers)]
+    command = [sys.executable, "-m", "gunicorn", "--name", "flaskreg-live"]
+    if workers is not None:
+        command += ["--workers", str(workers)]
+    return [*command, "wsgi:app"]
 
 
 def commands(workers: int | None) -> dict[str, list[str]]:

@@ -22,6 +22,8 @@ class Answer:
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
+    #: whether the body had the length that the headers tell.
+    whole: bool = True
 
     def get(self, name: str) -> str | None:
         """Return the first header of a name."""
@@ -43,7 +45,11 @@ class Wire:
         self.socket.settimeout(timeout)
         if receive:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        self.socket.connect((address, int(port)))
+        try:
+            self.socket.connect((address, int(port)))
+        except OSError:
+            self.socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -77,22 +83,29 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Send one whole request, its length added, and read the answer."""
+        """Send one whole request, its length added, and read the answer.
+
+        A server may answer and stop listening before it has all of the body.
+        """
         length = {} if body is None else {"Content-Length": str(len(body))}
         self.head(method, target, {**length, **dict(headers or {})})
         if body:
-            self.send(body)
+            with suppress(ConnectionError):
+                self.send(body)
         return self.read(method)
 
     def read(self, method: str = "GET") -> Answer:
         """Read one answer; a connection that ends before it is an OSError."""
         response = http.client.HTTPResponse(self.socket, method=method)
+        whole = True
         try:
             response.begin()
             body = response.read()
+        except http.client.IncompleteRead as cut:
+            body, whole = cut.partial, False
         finally:
             response.close()
-        return Answer(response.status, response.getheaders(), body)
+        return Answer(response.status, response.getheaders(), body, whole)
 
     def read_or_none(self, method: str = "GET") -> Answer | None:
         """Read an answer if there is one before the connection ends."""
