@@ -16,8 +16,8 @@ from typing import Self
 from flaskreg.digest import Digester
 
 
-#: chunks of fewer bytes than this are digested at once, in the same thread.
-_WORTH_A_THREAD = 64 << 10
+#: bytes that are digested in the same thread before one is started for the rest.
+_WORTH_A_THREAD = 1 << 20
 
 
 class Digesting:
@@ -28,13 +28,15 @@ class Digesting:
 
     def __init__(self, digesters: Sequence[Digester]) -> None:
         self._digesters = digesters
+        self._seen = 0
         self._pool: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
 
     def update(self, chunk: bytes) -> None:
         """Digest *chunk* after those before it."""
         self._wait()
-        if len(chunk) < _WORTH_A_THREAD or not self._digesters:
+        self._seen += len(chunk)
+        if self._seen <= _WORTH_A_THREAD or not self._digesters:
             self._digest(chunk)
             return
         if self._pool is None:
