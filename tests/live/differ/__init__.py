@@ -1,0 +1,1 @@
+"""One corpus of requests sent to distribution and to flaskreg, answers compared."""

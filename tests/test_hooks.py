@@ -1,0 +1,459 @@
+"""Hooks: each is documented in one form, has a test here, and does what it says."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pluggy
+import pytest
+from builders import Client
+from builders import MakeApp
+from builders import WatchedDriver
+from builders import codes
+from builders import image
+from builders import push_blob
+from builders import push_image
+from builders import push_manifest
+from builders import uploads_url
+from click.testing import CliRunner
+from flask import Blueprint
+
+import flaskreg
+from flaskreg import hookimpl
+from flaskreg import hookspecs
+from flaskreg.access import Access
+from flaskreg.access import AccessController
+from flaskreg.access import Grant
+from flaskreg.access import Principal
+from flaskreg.cache import DescriptorCache
+from flaskreg.cli import main as command
+from flaskreg.config import Settings
+from flaskreg.defaults.inmemory import InMemoryDriver
+from flaskreg.defaults.memorycache import MemoryCache
+from flaskreg.defaults.ocimanifests import ImageType
+from flaskreg.descriptor import Descriptor
+from flaskreg.digest import Digest
+from flaskreg.driver import StorageDriver
+from flaskreg.errors import Denied
+from flaskreg.errors import Unauthorized
+from flaskreg.manifest import Manifest
+from flaskreg.manifest import ManifestOption
+from flaskreg.manifest import ManifestType
+from flaskreg.services import Registry
+from flaskreg.services import Repository
+
+
+HOOKS = [name for name in dir(hookspecs) if name.startswith("flaskreg_")]
+
+
+# What holds for all of them
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_have_tests(name: str) -> None:
+    """A hook ships with a test that is named after it."""
+    tree = ast.parse(Path(__file__).read_text("utf-8"))
+    wanted = f"test_hook_{name.removeprefix('flaskreg_')}"
+    tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert any(test.startswith(wanted) for test in tests)
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_are_documented_in_one_form(name: str) -> None:
+    """When it is called, each parameter, what is returned, and whether it stops."""
+    spec = getattr(hookspecs, name)
+    text = inspect.getdoc(spec) or ""
+    first_line = text.partition("\n")[0]
+    assert first_line.endswith(".")
+    assert "Called " in text
+    assert ":returns:" in text
+    for parameter in inspect.signature(spec).parameters:
+        assert f":param {parameter}:" in text
+    options = spec.flaskreg_spec
+    if name.startswith("flaskreg_make_"):
+        assert options["firstresult"]
+        assert "first result" in text
+        assert "``None``" in text
+    else:
+        assert not options["firstresult"]
+        assert "Results are collected." in text
+
+
+@pytest.mark.parametrize("name", ["create_app", "hookimpl", "__version__"])
+def test_exported_names(name: str) -> None:
+    """What authors import from the package itself is there, and nothing else is."""
+    assert getattr(flaskreg, name)
+    assert name in flaskreg.__all__
+    with pytest.raises(AttributeError, match="no attribute 'create_ap'"):
+        flaskreg.__getattr__("create_ap")
+
+
+def test_the_version_is_one() -> None:
+    """Three numbers, for setup.cfg to read."""
+    assert [part.isdigit() for part in flaskreg.__version__.split(".")] == [True] * 3
+
+
+# Registration
+
+
+def test_hook_register_drivers(make_app: MakeApp) -> None:
+    """The configuration selects the driver by name and hands it its parameters."""
+    made: list[Mapping[str, Any]] = []
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_drivers(self) -> Mapping[str, Any]:
+            def make(parameters: Mapping[str, Any]) -> StorageDriver:
+                made.append(parameters)
+                return InMemoryDriver()
+
+            return {"mine": make}
+
+    storage = {"driver": "mine", "parameters": {"a": 1}}
+    client = Client(make_app((Plugin(),), storage=storage))
+    push_image(client, "app", "latest")
+    assert made == [{"a": 1}]
+
+
+def test_hook_register_caches(make_app: MakeApp) -> None:
+    """The configuration selects the cache by name."""
+    caches: list[MemoryCache] = []
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_caches(self) -> Mapping[str, Any]:
+            def make(parameters: Mapping[str, Any]) -> DescriptorCache:
+                caches.append(MemoryCache(parameters["blobdescriptorsize"]))
+                return caches[-1]
+
+            return {"mine": make}
+
+    cache = {"blobdescriptor": "mine", "blobdescriptorsize": 7}
+    client = Client(make_app((Plugin(),), storage={"cache": cache}))
+    digest = push_blob(client, "app", b"content")
+    (made,) = caches
+    assert made.size == 7
+    assert made.stat(digest, "app") == Descriptor(
+        "application/octet-stream", digest, len(b"content")
+    )
+
+
+class Members(AccessController):
+    """Lets those push who say the word, and pull who are there."""
+
+    def authorize(
+        self, headers: Mapping[str, str], accesses: Sequence[Access]
+    ) -> Grant:
+        """Allow, ask, or refuse."""
+        said = headers.get("authorization")
+        if said is None:
+            raise Unauthorized('Basic realm="members"')
+        if said != "sesame" and any(each.action != "pull" for each in accesses):
+            raise Denied
+        return Grant(Principal(said), tuple(accesses))
+
+
+def test_hook_register_access_controllers(make_app: MakeApp) -> None:
+    """A controller of one's own decides over each request."""
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_access_controllers(self) -> Mapping[str, Any]:
+            return {"members": lambda _parameters: Members()}
+
+    client = Client(make_app((Plugin(),), auth={"controller": "members"}))
+    response = client.get("/v2/")
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Basic realm="members"'
+    headers = {"Authorization": "hello"}
+    assert client.get("/v2/", headers=headers).status_code == 200
+    assert client.post(uploads_url("app"), headers=headers).status_code == 403
+    headers = {"Authorization": "sesame"}
+    assert client.post(uploads_url("app"), headers=headers).status_code == 202
+
+
+def test_hook_register_manifest_types(make_app: MakeApp) -> None:
+    """Manifests of another media type are taken, served and told as that type."""
+    kind = "application/vnd.example.thing.v1+json"
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_manifest_types(self) -> Mapping[str, ManifestType]:
+            return {kind: ImageType(kind)}
+
+    content = image(media_type=kind)
+    plain = Client(make_app())
+    assert codes(push_manifest(plain, "app", content, "v1")) == ["MANIFEST_INVALID"]
+    client = Client(make_app((Plugin(),)))
+    push_blob(client, "app", b"{}")
+    assert push_manifest(client, "app", content, "v1").status_code == 201
+    response = client.get("/v2/app/manifests/v1")
+    assert (response.content_type, response.data) == (kind, content)
+
+
+def test_hook_register_manifest_options(make_app: MakeApp) -> None:
+    """The configuration puts an option in its place, with parameters."""
+    seen: list[str] = []
+
+    class Recorder(ManifestOption):
+        name = "recorder"
+
+        def __init__(self, word: str) -> None:
+            self.word = word
+
+        def before_put(self, repository: Repository, manifest: Manifest) -> None:
+            assert not repository.manifests().exists(manifest.digest)
+            seen.append(f"{self.word} before")
+
+        def after_put(self, repository: Repository, manifest: Manifest) -> None:
+            assert repository.manifests().exists(manifest.digest)
+            seen.append(f"{self.word} after")
+
+        def before_delete(self, repository: Repository, digest: Digest) -> None:
+            assert repository.manifests().exists(digest)
+            seen.append(f"{self.word} delete")
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_manifest_options(self) -> Mapping[str, Any]:
+            def make(parameters: Mapping[str, Any], settings: Any) -> ManifestOption:
+                assert isinstance(settings, Settings)
+                return Recorder(parameters["word"])
+
+            return {"recorder": make}
+
+    options = [{"recorder": {"word": "one"}}, "size", {"recorder": {"word": "two"}}]
+    client = Client(make_app((Plugin(),), manifests={"options": options}))
+    digest = push_image(client, "app", "latest")
+    assert seen == ["one before", "two before", "one after", "two after"]
+    del seen[:]
+    client.delete(f"/v2/app/manifests/{digest}")
+    assert seen == ["one delete", "two delete"]
+
+
+def test_hook_register_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin's command is listed and runs; one of the core goes before it."""
+    from flaskreg.cli import main as cli_package
+    from flaskreg.cli.main import group
+    from flaskreg.plugins import make_plugin_manager
+
+    assert cli_package is command
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_commands(self) -> Mapping[str, click.Command]:
+            @click.command()
+            def hello() -> None:
+                """Greet."""
+                click.echo("hello")
+
+            return {"hello": hello, "config": hello}
+
+    monkeypatch.setitem(
+        group.list_commands.__globals__,
+        "make_plugin_manager",
+        lambda: make_plugin_manager(plugins=[Plugin()], discover=False),
+    )
+    result = CliRunner().invoke(group, ["hello"])
+    assert (result.exit_code, result.stdout) == (0, "hello\n")
+    assert "Greet." in CliRunner().invoke(group, ["--help"]).stdout
+    assert "reference" in CliRunner().invoke(group, ["config", "--help"]).stdout
+
+
+def test_hook_register_blueprints(make_app: MakeApp) -> None:
+    """Endpoints beside the API are mounted, and given what was made."""
+    given: list[object] = []
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_blueprints(
+            self, registry: Registry, settings: Settings, controller: AccessController
+        ) -> Mapping[str, Blueprint]:
+            given.extend([settings, registry, controller])
+            blueprint = Blueprint("mine", __name__)
+            blueprint.add_url_rule("/hello", "hello", lambda: "hello")
+            return {"/mine": blueprint}
+
+    app = make_app((Plugin(),))
+    assert isinstance(given[0], Settings)
+    assert given[1:] == [app.site.registry, app.site.controller]
+    client = Client(app)
+    assert client.get("/mine/hello").text == "hello"
+    assert client.get("/v2/").status_code == 200
+    assert codes(client.get("/mine/other")) == ["NOT_FOUND"]
+
+
+# Construction
+
+
+def test_hook_make_driver_is_wrapped_by_middleware(make_app: MakeApp) -> None:
+    """A wrapper is given the configured driver and its own is used over HTTP."""
+
+    class Plugin:
+        @hookimpl(wrapper=True)
+        def flaskreg_make_driver(
+            self, settings: Settings, drivers: Mapping[str, Any]
+        ) -> Generator[None, StorageDriver, StorageDriver]:
+            inner = yield
+            assert inner.name == settings.storage.driver
+            assert settings.storage.driver in drivers
+            return WatchedDriver(inner)
+
+    app = make_app((Plugin(),))
+    push_image(Client(app), "app", "latest")
+    assert isinstance(app.driver, WatchedDriver)
+    assert app.driver.asked("put_content", "tags/latest/current/link")
+
+
+def test_hook_make_cache_may_be_taken_over(make_app: MakeApp) -> None:
+    """The first result is the one; the core's comes last."""
+    mine = MemoryCache()
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_make_cache(self, caches: Mapping[str, Any]) -> DescriptorCache:
+            assert {"inmemory", "none"} <= caches.keys()
+            return mine
+
+    client = Client(make_app((Plugin(),)))
+    digest = push_blob(client, "app", b"content")
+    assert mine.stat(digest, "app") is not None
+
+
+def test_hook_make_access_controller_may_be_wrapped(make_app: MakeApp) -> None:
+    """A wrapper adds to whatever controller is configured."""
+
+    class Weekdays(AccessController):
+        def __init__(self, inner: AccessController) -> None:
+            self.inner = inner
+
+        def authorize(
+            self, headers: Mapping[str, str], accesses: Sequence[Access]
+        ) -> Grant:
+            if any(each.action == "delete" for each in accesses):
+                raise Denied(message="not on a Sunday")
+            return self.inner.authorize(headers, accesses)
+
+    class Plugin:
+        @hookimpl(wrapper=True)
+        def flaskreg_make_access_controller(
+            self,
+        ) -> Generator[None, AccessController, AccessController]:
+            return Weekdays((yield))
+
+    client = Client(make_app((Plugin(),)))
+    digest = push_blob(client, "app", b"content")
+    response = client.delete(f"/v2/app/blobs/{digest}")
+    assert (response.status_code, codes(response)) == (403, ["DENIED"])
+    assert client.get(f"/v2/app/blobs/{digest}").data == b"content"
+
+
+class Delegating:
+    """Hands every attribute that it has not on to another object."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_hook_make_registry_is_wrapped_by_middleware(make_app: MakeApp) -> None:
+    """A pull-through cache or a quota stands around the whole registry."""
+
+    class Prefixed(Delegating):
+        def repository(self, name: str) -> Any:
+            return self.inner.repository(f"prefix/{name}")
+
+    class Plugin:
+        @hookimpl(wrapper=True)
+        def flaskreg_make_registry(
+            self,
+            driver: StorageDriver,
+            cache: DescriptorCache,
+            manifest_types: Mapping[str, ManifestType],
+            manifest_options: Sequence[ManifestOption],
+            hook: pluggy.HookRelay,
+        ) -> Generator[None, Registry, Any]:
+            assert driver.list("/") == []
+            assert isinstance(cache, DescriptorCache)
+            assert all(kind == each.media_type for kind, each in manifest_types.items())
+            assert [option.name for option in manifest_options]
+            assert hook.flaskreg_make_repository
+            return Prefixed((yield))
+
+    app = make_app((Plugin(),))
+    client = Client(app)
+    push_image(client, "app", "latest")
+    assert client.get("/v2/app/manifests/latest").status_code == 200
+    assert client.get("/v2/_catalog").json == {"repositories": ["prefix/app"]}
+    assert client.get("/v2/prefix/app/manifests/latest").status_code == 404
+
+
+def test_hook_make_repository_is_wrapped_by_middleware(make_app: MakeApp) -> None:
+    """Each repository can be wrapped, and is made once in a process."""
+    made: list[str] = []
+
+    class Loud(Delegating):
+        def exists(self) -> bool:
+            return False
+
+    class Plugin:
+        @hookimpl(wrapper=True)
+        def flaskreg_make_repository(
+            self, registry: Registry, name: str
+        ) -> Generator[None, Repository, Any]:
+            made.append(name)
+            repository = yield
+            assert repository.name == name
+            assert registry.scope().contains(name)
+            return Loud(repository)
+
+    client = Client(make_app((Plugin(),)))
+    push_image(client, "app/one", "latest")
+    push_image(client, "app/two", "latest")
+    assert client.get("/v2/app/one/tags/list").json == {
+        "name": "app/one",
+        "tags": ["latest"],
+    }
+    assert made == ["app/one", "app/two"]
+
+
+def test_hook_make_repository_leaves_other_registries_alone() -> None:
+    """The core makes repositories of its own registry, and of no other."""
+    from flaskreg.plugins import make_plugin_manager
+
+    hook = make_plugin_manager(discover=False).hook
+    assert hook.flaskreg_make_repository(registry=object(), name="app") is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_wrappers_stand_around_each_other(make_app: MakeApp, order: int) -> None:
+    """The one registered last is the outermost, whoever makes the driver."""
+
+    def plugin(word: str) -> Callable[[], object]:
+        class Outer(WatchedDriver):
+            pass
+
+        class Plugin:
+            @hookimpl(wrapper=True)
+            def flaskreg_make_driver(
+                self,
+            ) -> Generator[None, StorageDriver, StorageDriver]:
+                driver = Outer((yield))
+                driver.name = word
+                return driver
+
+        return Plugin
+
+    plugins = [plugin("a")(), plugin("b")()][::order]
+    app = make_app(tuple(plugins))
+    assert app.driver.name == ("b" if order == 1 else "a")
