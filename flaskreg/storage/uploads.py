@@ -16,6 +16,7 @@ from datetime import datetime
 
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
+from flaskreg.digest import ENCODED_LENGTHS
 from flaskreg.digest import Digest
 from flaskreg.digest import Digester
 from flaskreg.digest import make_digester
@@ -56,10 +57,10 @@ class HashStates:
 
     def algorithms(self) -> set[str]:
         """Return the algorithms that are kept, the canonical one always."""
-        kept = {CANONICAL}
+        kept: set[str] = set()
         with suppress(PathNotFound):
             kept.update(self._driver.list(paths.hash_states(self._name, self._id)))
-        return kept
+        return {CANONICAL, *kept.intersection(ENCODED_LENGTHS)}
 
     def load(self, algorithm: str, offset: int) -> Digester | None:
         """Return the running digest after *offset* bytes, or ``None`` without it."""
@@ -71,6 +72,15 @@ class HashStates:
             return None
         digester = restore_digester(algorithm, state)
         return digester if digester and digester.size == offset else None
+
+    def forget(self, algorithm: str) -> None:
+        """Drop the states of an algorithm: the content went on without one.
+
+        A state of bytes that were lost could else fit to others that came instead.
+        """
+        path = f"{paths.hash_states(self._name, self._id)}/{algorithm}"
+        with suppress(PathNotFound):
+            self._driver.delete(path, durable=False)
 
     def save(self, digester: Digester) -> None:
         """Keep a running digest."""
@@ -200,13 +210,18 @@ class LocalUpload(UploadSession):
                     self._states.save(digester)
 
     def _digesters(self, offset: int, *wanted: str) -> list[Digester]:
-        algorithms = self._states.algorithms() if self._resumable else {CANONICAL}
-        found = (
-            self._states.load(algorithm, offset)
-            for algorithm in sorted(algorithms.union(wanted))
-            if self._resumable or offset == 0
-        )
-        return [digester for digester in found if digester is not None]
+        """Return the running digests after *offset* bytes, as far as they are known."""
+        if not self._resumable:
+            algorithms = {CANONICAL, *wanted} if offset == 0 else set()
+            return [make_digester(algorithm) for algorithm in sorted(algorithms)]
+        found = []
+        for algorithm in sorted(self._states.algorithms().union(wanted)):
+            digester = self._states.load(algorithm, offset)
+            if digester is None:
+                self._states.forget(algorithm)
+            else:
+                found.append(digester)
+        return found
 
     def _complete(self, digesters: list[Digester], algorithm: str) -> dict[str, Digest]:
         """Return the digests of all the content, reading it again for a lost state."""
@@ -275,7 +290,7 @@ class LocalUploads(UploadStore):
         """Return a session that was started in this repository by its owner."""
         path = paths.upload_started(self._name, parse_session_id(session_id))
         try:
-            started = self._driver.get_content(path).decode("ascii")
+            started = self._driver.get_content(path).decode("ascii", "replace")
         except PathNotFound:
             raise BlobUploadUnknown("blob upload unknown") from None
         if self._owner(session_id) not in ("", owner):
