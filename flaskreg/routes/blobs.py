@@ -34,9 +34,9 @@ def get_blob(call: Call) -> Answer:
     if url is not None:
         return _redirected(url, digest)
     headers = _headers(digest)
-    status = _precondition(call, digest)
-    if status is not None:
-        return Answer(status, headers)
+    ended = _precondition(call, digest, headers)
+    if ended is not None:
+        return ended
     spans = _spans(call, digest, descriptor.size)
     if len(spans) > 1:
         return _multipart(call, descriptor, spans, headers)
@@ -55,11 +55,11 @@ def head_blob(call: Call) -> Answer:
     if url is not None:
         return _redirected(url, digest)
     headers = _headers(digest)
-    status = _precondition(call, digest)
-    if status is None:
-        status = 200
-        headers.append(("Content-Length", str(descriptor.size)))
-    return Answer(status, headers)
+    ended = _precondition(call, digest, headers)
+    if ended is not None:
+        return ended
+    headers.append(("Content-Length", str(descriptor.size)))
+    return Answer(200, headers)
 
 
 def delete_blob(call: Call) -> Answer:
@@ -84,14 +84,15 @@ def _redirected(url: str, digest: Digest) -> Answer:
     return empty_answer(307, [*headers, ("Content-Type", OCTET_STREAM)])
 
 
-def _precondition(call: Call, digest: Digest) -> int | None:
-    """Return the status of a condition that ends the request, if one does."""
+def _precondition(call: Call, digest: Digest, headers: Headers) -> Answer | None:
+    """Return the answer of a condition that ends the request, if one does."""
+    described = [header for header in headers if header[0] != "Content-Type"]
     wanted = call.header("HTTP_IF_MATCH")
     if wanted is not None and not etag_matches(wanted, digest):
-        return 412
+        return empty_answer(412, described)
     held = call.header("HTTP_IF_NONE_MATCH")
     if held is not None and etag_matches(held, digest):
-        return 304
+        return Answer(304, described)
     return None
 
 
