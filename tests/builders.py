@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from collections.abc import Collection
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import BinaryIO
+from typing import NamedTuple
 from urllib.parse import quote
+from urllib.parse import unquote_to_bytes
 from urllib.parse import urlencode
 
 from werkzeug.test import Client as WerkzeugClient
@@ -179,6 +182,125 @@ def codes(response: TestResponse) -> list[str]:
 def refused(response: TestResponse, status: int, code: str) -> None:
     """See that a request was refused, and how."""
     assert (response.status_code, codes(response)[:1]) == (status, [code])
+
+
+class Raw(NamedTuple):
+    """An answer of a WSGI application, in every byte."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def code(self) -> int:
+        """Return the status as a number."""
+        return int(self.status[:3])
+
+    def header(self, name: str) -> str | None:
+        """Return the one value of a header, or ``None``."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        assert len(values) <= 1, values
+        return values[0] if values else None
+
+    def codes(self) -> list[str]:
+        """Return the codes of the error that it is."""
+        assert self.header("Content-Type") == "application/json"
+        return [error["code"] for error in json.loads(self.body)["errors"]]
+
+
+class FileWrapper:
+    """What a server wraps files in, to send them without reading them."""
+
+    def __init__(self, filelike: Any, block: int = 8192) -> None:
+        self.filelike = filelike
+        self.block = block
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.filelike.read(self.block), b"")
+
+    def close(self) -> None:
+        """Close the file."""
+        self.filelike.close()
+
+
+def make_environ(
+    method: str = "GET",
+    target: str = "/v2/",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Return the environ that gunicorn makes of a request, its target as it was sent.
+
+    :param overrides: further members, by their names without the ``wsgi.``.
+    """
+    path, _, query = target.partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "RAW_URI": target,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "localhost",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body or b""),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.input_terminated": True,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+    }
+    if body is not None:
+        environ["CONTENT_LENGTH"] = str(len(body))
+    for name, value in (headers or {}).items():
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        environ[key] = value
+    return {**environ, **overrides}
+
+
+def call(application: Callable[..., Any], environ: dict[str, Any]) -> Raw:
+    """Call a WSGI application as a server does, and return all of its answer."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> None:
+        assert exc_info is None
+        started.append((status, list(headers)))
+
+    result = application(environ, start_response)
+    try:
+        body = b"".join(result)
+    finally:
+        if hasattr(result, "close"):
+            result.close()
+    ((status, headers),) = started
+    for name, value in headers:
+        assert type(name) is str
+        assert isinstance(value, str)
+        assert not set(name + value) & set("\r\n\0")
+    return Raw(status, headers, body)
+
+
+def send(
+    application: Callable[..., Any],
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    **overrides: Any,
+) -> Raw:
+    """Send a request whose target is not changed on its way."""
+    environ = make_environ(method, target, headers, body, **overrides)
+    return call(application, environ)
 
 
 # Drivers

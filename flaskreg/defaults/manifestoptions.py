@@ -82,6 +82,7 @@ class StructureCheck(ManifestOption):
         if listed > self._maxdescriptors:
             raise ManifestInvalid(f"more than {self._maxdescriptors} descriptors")
         self._check_depth(manifest.document, 1)
+        _check_text(manifest.document)
         json.loads(manifest.content, object_pairs_hook=_without_duplicates)
 
     def _check_depth(self, value: Any, depth: int) -> None:
@@ -90,6 +91,14 @@ class StructureCheck(ManifestOption):
                 raise ManifestInvalid(f"nested deeper than {self._maxdepth}")
             for child in value.values() if isinstance(value, dict) else value:
                 self._check_depth(child, depth + 1)
+
+
+def _check_text(document: Any) -> None:
+    """Refuse halves of characters, which no text can be made of."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ManifestInvalid("a string holds half of a surrogate pair") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

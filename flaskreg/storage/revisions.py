@@ -159,13 +159,18 @@ def _weight(manifest: Manifest) -> int:
 
 
 def _decode(content: bytes) -> Mapping[str, Any]:
+    """Read JSON as other languages do: UTF-8 without a mark, and finite numbers."""
     try:
-        document = json.loads(content)
+        document = json.loads(content.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"not a JSON document: {error}") from None
     if not isinstance(document, dict):
         raise ManifestInvalid("a manifest is a JSON object")
     return document
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _media_type(document: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
@@ -30,6 +31,7 @@ from flaskreg.errors import BlobUnknown
 from flaskreg.errors import BlobUploadUnknown
 from flaskreg.errors import DigestInvalid
 from flaskreg.errors import RangeInvalid
+from flaskreg.services import UploadSession
 from flaskreg.storage import paths
 from flaskreg.storage.repository import LocalRepository
 
@@ -312,6 +314,20 @@ def breaking(*chunks: bytes) -> Iterator[bytes]:
     raise Broken
 
 
+def push(
+    session: UploadSession,
+    how: str,
+    digest: Digest,
+    chunks: Iterable[bytes],
+    at: int | None = None,
+) -> None:
+    """Append chunks, or commit with them."""
+    if how == "append":
+        session.append(chunks, at)
+    else:
+        session.commit(digest, chunks, at)
+
+
 @pytest.mark.parametrize("how", ["append", "commit"])
 def test_what_arrived_before_a_break_stays(
     repository: LocalRepository, other: LocalRepository, how: str
@@ -321,10 +337,7 @@ def test_what_arrived_before_a_break_stays(
     digest = Digest.of(CONTENT)
     chunks = breaking(CONTENT[:50], CONTENT[50:70])
     with pytest.raises(Broken):
-        if how == "append":
-            session.append(chunks)
-        else:
-            session.commit(digest, chunks)
+        push(session, how, digest, chunks)
     assert session.size == 70
     with pytest.raises(BlobUnknown):
         repository.blobs.stat(digest)
@@ -344,10 +357,7 @@ def test_a_chunk_has_to_begin_where_the_content_ends(
     session.append([b"0123456789"])
     resumed = other.uploads.resume(session.id)
     with pytest.raises(RangeInvalid) as caught:
-        if how == "append":
-            resumed.append([b"x"], at)
-        else:
-            resumed.commit(Digest.of(b"0123456789x"), [b"x"], at)
+        push(resumed, how, Digest.of(b"0123456789x"), [b"x"], at)
     assert caught.value.headers["Range"] == "0-9"
     assert repository.uploads.resume(session.id).size == 10
 
@@ -574,7 +584,10 @@ def test_foreign_files_among_the_states_do_no_harm(
 def test_a_state_of_bytes_that_were_lost_is_never_used(
     make_registry: MakeRegistry, driver: WatchedDriver
 ) -> None:
-    """After a power cut the file may be shorter than the last state says."""
+    """A file that is shorter than the last state says grew with other bytes.
+
+    Without flushes a power cut leaves it so.
+    """
     session = make_registry().repository(NAME).uploads.start()
     session.append([CONTENT[:500]])
     data = paths.upload_data(NAME, session.id)
