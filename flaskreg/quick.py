@@ -247,7 +247,11 @@ class QuickServer:
         *,
         stays: bool,
     ) -> None:
-        head = self._head(told, environ["REQUEST_METHOD"], stays=stays)
+        bodiless = environ["REQUEST_METHOD"] == "HEAD" or told.status[:3] in _BODILESS
+        head = self._head(told, stays=stays, chunks=not bodiless)
+        if bodiless:
+            conn.sock.sendall(head)
+            return
         if isinstance(body, FileWrapper) and util.has_fileno(body.filelike):
             self._send_file(conn.sock, head, body, told)
             return
@@ -271,7 +275,11 @@ class QuickServer:
             offset = os.lseek(body.filelike.fileno(), 0, os.SEEK_CUR)
             told.sent += sock.sendfile(body.filelike, offset=offset, count=count)
 
-    def _head(self, told: _Told, method: str, *, stays: bool) -> bytes:
+    def _head(self, told: _Told, *, stays: bool, chunks: bool) -> bytes:
+        """Return the head of an answer.
+
+        :param chunks: whether a body of no stated length comes in chunks.
+        """
         lines = [
             f"HTTP/1.1 {told.status}\r\nServer: gunicorn\r\nDate: {self._now()}\r\n"
             f"Connection: {'keep-alive' if stays else 'close'}\r\n"
@@ -283,11 +291,8 @@ class QuickServer:
             elif lower in _HOP:
                 continue
             lines.append(f"{name}: {value}\r\n")
-        if told.response_length is None:
-            if method == "HEAD" or told.status[:3] in _BODILESS:
-                told.response_length = 0
-            else:
-                lines.append("Transfer-Encoding: chunked\r\n")
+        if told.response_length is None and chunks:
+            lines.insert(1, "Transfer-Encoding: chunked\r\n")
         lines.append("\r\n")
         head = "".join(lines)
         if head.count("\n") != len(lines) + 3 or head.count("\r") != len(lines) + 3:
