@@ -278,7 +278,9 @@ class ReaderTests(DriverFixtures):
         with driver.reader(PATH) as stream:
             begun = stream.read(10)
             driver.delete(PATH)
-            assert begun + read(stream) == content
+            # Not compared in the assert: the difference of MiB takes minutes to show.
+            unchanged = begun + read(stream) == content
+            assert unchanged
 
     def test_reader_goes_on_after_a_replacement(self, driver: StorageDriver) -> None:
         """A reader never goes over from the old content into the new."""
@@ -287,4 +289,6 @@ class ReaderTests(DriverFixtures):
         with driver.reader(PATH) as stream:
             begun = stream.read(10)
             driver.put_content(PATH, b"new" * 500_000)
-            assert begun + read(stream) == content
+            # Not compared in the assert: the difference of MiB takes minutes to show.
+            unchanged = begun + read(stream) == content
+            assert unchanged

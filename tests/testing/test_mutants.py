@@ -34,6 +34,8 @@ class TestDriver(builtins.suite_under_test):
 def failed_by(pytester, monkeypatch):
     """Return a callable that gives the names of the tests that fail a driver."""
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    # With it pytest shows whole differences, and those of MiB take minutes.
+    monkeypatch.delenv("CI", raising=False)
 
     def run(driver, *names):
         # The module is imported in this process, but all that it imports anew is
