@@ -153,19 +153,26 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._watch(conn, self._collect, time.monotonic() + self.idle)
             return
         except OSError:
-            data = b""
-        if not data:
             self._drop(conn)
             return
-        _append(conn, data)
-        self._dispatch(conn)
+        if data:
+            _append(conn, data)
+            self._dispatch(conn)
+        elif _buffered(conn):
+            # The client sends no more: what is there gets the answer that it deserves.
+            self._enqueue(conn)
+        else:
+            self._drop(conn)
 
     def _dispatch(self, conn: Any) -> None:
         if is_complete(_buffered(conn)):
-            conn.sock.setblocking(True)
-            self.enqueue_req(conn)
+            self._enqueue(conn)
         else:
             self._watch(conn, self._collect, time.monotonic() + self.idle)
+
+    def _enqueue(self, conn: Any) -> None:
+        conn.sock.setblocking(True)
+        self.enqueue_req(conn)
 
     def _drain(self, conn: Any, deadline: float | None = None) -> None:
         """Receive the rest of a body that nobody wants, then keep the connection."""

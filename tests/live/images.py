@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from typing import Any
 
 from .tools import need
@@ -122,15 +121,18 @@ class Content(io.RawIOBase):
         return b"".join(parts)[:size]
 
 
-class Tee:
+class Tee(io.RawIOBase):
     """Writes on to ``file``, counting and hashing what passes."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Any) -> None:
         self.file = file
         self.hash = hashlib.sha256()
         self.size = 0
 
-    def write(self, data: bytes) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
         self.file.write(data)
         self.hash.update(data)
         self.size += len(data)

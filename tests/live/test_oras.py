@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import oras.client
@@ -27,7 +26,7 @@ def client() -> oras.client.OrasClient:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that oras pushes from: it takes relative paths alone."""
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -128,7 +128,7 @@ def test_stalled_clients_stop_nobody(few_threads: Server, stall: Stall) -> None:
     small = api.push_blob(b"small")
     large = api.push_blob(random.Random("stall").randbytes(24 * MIB))
     with ExitStack() as stack:
-        wires = []
+        wires: list[Wire] = []
         for _ in range(STALLED):
             wire = stack.enter_context(Wire(server.host, receive=4096))
             try:

@@ -21,9 +21,12 @@ from .steps import Step
 ABSENT = "(none)"
 #: what no two servers have in common, and what says nothing of the answer.
 IGNORED = {"date", "server", "connection", "transfer-encoding"}
+#: compared even where the answers are not alike.
+ALWAYS = {"header allow", "header docker-distribution-api-version"}
 UUID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
+BOUNDARY = re.compile(r"((?:^|\n)--|boundary=)[0-9a-f]{16,}")
 STATE = re.compile(r"_state=[A-Za-z0-9_%=-]+")
 
 
@@ -53,7 +56,7 @@ class Allowed:
     def covers(self, difference: Difference) -> bool:
         """Tell whether this line is about a difference."""
         return all(
-            fnmatchcase(value, pattern)
+            fnmatchcase(value, pattern.replace("[", "[[]"))
             for value, pattern in (
                 (difference.step, self.step),
                 (difference.field, self.field),
@@ -88,7 +91,7 @@ class Conversation:
         try:
             answer = self.answer(step, self.filled(step.target))
         except http.client.RemoteDisconnected:
-            return {"status": "(no answer)"}
+            return {"answer": "(no answer)"}
         location = answer.get("Location")
         if step.keep and location:
             self.kept[step.keep] = target_of(location)
@@ -114,32 +117,23 @@ class Conversation:
 
     def fields(self, step: Step, answer: Answer) -> Iterator[tuple[str, str]]:
         """Yield the fields of an answer, without what differs from run to run."""
-        yield "status", str(answer.status)
-        for name, value in answer.headers:
-            lowered = name.lower()
-            if lowered == "content-length" and step.method != "HEAD":
-                value = "right" if int(value) == len(answer.body) else value
-            if lowered not in IGNORED:
-                yield f"header {lowered}", self.stable(value)
-        yield from self.body_fields(answer)
-
-    def body_fields(self, answer: Answer) -> Iterator[tuple[str, str]]:
-        """Yield a body whole, or each part of the errors that it tells."""
-        text = self.stable(answer.body.decode("latin-1"))
-        if not answer.whole:
-            text += "(cut short)"
         errors = errors_of(answer)
+        yield "answer", summary(answer, errors)
+        for name in {name.lower() for name, _ in answer.headers} - IGNORED:
+            value = ", ".join(v for k, v in answer.headers if k.lower() == name)
+            if name == "content-length" and step.method != "HEAD":
+                value = "right" if int(value) == len(answer.body) else value
+            yield f"header {name}", self.stable(value)
         if errors is None:
-            yield "body", text
+            cut = "" if answer.whole else "(cut short)"
+            yield "body", self.stable(answer.body.decode("latin-1")) + cut
             return
-        yield "codes", ",".join(str(error.get("code")) for error in errors)
         yield "messages", ",".join(str(error.get("message")) for error in errors)
-        details = [json.dumps(error.get("detail"), sort_keys=True) for error in errors]
-        yield "details", self.stable(",".join(details))
+        yield "details", self.stable(",".join(detail_of(error) for error in errors))
 
     def stable(self, text: str) -> str:
         """Replace addresses, session ids and signed states by words."""
-        text = text.replace(self.server.host, "HOST")
+        text = BOUNDARY.sub(r"\1BOUNDARY", text.replace(self.server.host, "HOST"))
         return STATE.sub("_state=STATE", UUID.sub("UUID", text))
 
 
@@ -156,11 +150,35 @@ def errors_of(answer: Answer) -> list[dict[str, Any]] | None:
     return errors if isinstance(errors, list) else None
 
 
+def summary(answer: Answer, errors: list[dict[str, Any]] | None) -> str:
+    """Return the status, and of an error its codes or the type of what tells it."""
+    if answer.status < 400:
+        return str(answer.status)
+    if errors is not None:
+        codes = ",".join(str(error.get("code")) for error in errors)
+        return f"{answer.status} {codes}"
+    media_type = (answer.get("Content-Type") or "nothing").partition(";")[0]
+    return f"{answer.status} {media_type}"
+
+
+def detail_of(error: dict[str, Any]) -> str:
+    """Return the detail of an error; sentences are for people and may differ."""
+    detail = error.get("detail")
+    return "(prose)" if isinstance(detail, str) else json.dumps(detail, sort_keys=True)
+
+
 def differences(
     step: Step, theirs: dict[str, str], ours: dict[str, str]
 ) -> Iterator[Difference]:
-    """Yield every field that two answers do not agree on."""
-    for field in sorted({*theirs, *ours}):
+    """Yield every field that two answers do not agree on.
+
+    Of two answers that are not the same thing at all, the summary says it; of the rest
+    only what every answer has is compared then.
+    """
+    fields = sorted({*theirs, *ours})
+    if theirs["answer"] != ours["answer"]:
+        fields = ["answer", *(field for field in fields if field in ALWAYS)]
+    for field in fields:
         their_value, our_value = theirs.get(field, ABSENT), ours.get(field, ABSENT)
         if same(field, their_value, our_value):
             continue

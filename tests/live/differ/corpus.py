@@ -158,7 +158,6 @@ def uploads() -> list[Step]:
         chunk("upload-chunk-length", rest, "100-150"),
         chunk("upload-chunk-malformed", rest, "bytes 100-2047/2048"),
         chunk("upload-chunk-words", rest, "some-more"),
-        Step("upload-type-wrong", "PATCH", "{upload}", {"Content-Type": "a/b"}, rest),
         Step("upload-put-no-digest", "PUT", "{upload}", body=b""),
         Step("upload-put-bad-digest", "PUT", "{upload}&digest=sha256:abc", body=b""),
         Step("upload-put-md5", "PUT", "{upload}&digest=md5:" + "0" * 32, body=b""),
@@ -175,6 +174,8 @@ def uploads() -> list[Step]:
         Step("upload-put", "PUT", put, body=b""),
         Step("upload-put-twice", "PUT", put, body=b""),
         get("upload-status-done", "{upload}"),
+        start("typed-post"),
+        Step("typed-patch", "PATCH", "{upload}", {"Content-Type": "a/b"}, BLOB),
         start("monolithic-post"),
         Step("monolithic-put", "PUT", put, OCTETS, BLOB),
         start("stream-post"),
@@ -375,9 +376,11 @@ def manifests() -> list[Step]:
             OCI_IMAGE.manifest,
             f"{OCI.manifest}; charset=utf-8",
         ),
+        *put_blob("tagged-config", "differ/tagged", OCI_IMAGE.config),
+        *put_blob("tagged-layer", "differ/tagged", OCI_IMAGE.layer),
         put_manifest(
             "oci-put-query-tags",
-            REPOSITORY,
+            "differ/tagged",
             f"{OCI_IMAGE.digest}?tag=one&tag=two",
             OCI_IMAGE.manifest,
             OCI.manifest,
@@ -466,13 +469,16 @@ def manifests() -> list[Step]:
 
 
 def broken_manifests() -> list[Step]:
-    """Manifests that must be refused."""
-    return [
-        put_manifest(f"broken-{name}", REPOSITORY, "broken", data, media_type)
-        for name, (data, media_type) in broken.manifests(
-            OCI_IMAGE, DOCKER_IMAGE
-        ).items()
-    ] + [get("broken-get", f"/v2/{REPOSITORY}/manifests/broken", Accept=ALL)]
+    """Manifests that must be refused, in a repository where nothing else is missing."""
+    repository = "differ/broken"
+    steps: list[Step] = []
+    for name, image in {"oci": OCI_IMAGE, "docker": DOCKER_IMAGE}.items():
+        steps += put_blob(f"broken-{name}-config", repository, image.config)
+        steps += put_blob(f"broken-{name}-layer", repository, image.layer)
+    for name, push in broken.manifests(OCI_IMAGE, DOCKER_IMAGE).items():
+        step = put_manifest(f"broken-{name}", repository, name, *push)
+        steps += [step, get(f"broken-{name}-get", step.target, Accept=ALL)]
+    return steps
 
 
 def tags() -> list[Step]:
@@ -619,7 +625,6 @@ def corpora() -> dict[str, Corpus]:
         *uploads(),
         *mounts(),
         *manifests(),
-        *broken_manifests(),
         *blobs(),
         *tags(),
         *catalog(),
@@ -630,6 +635,7 @@ def corpora() -> dict[str, Corpus]:
         "standard": Corpus(
             {"storage": {"cache": {"blobdescriptor": "inmemory"}}}, standard
         ),
+        "broken": Corpus({}, broken_manifests()),
         "delete-off": Corpus({"storage": {"delete": {"enabled": False}}}, refusals()),
         "read-only": Corpus(
             {"storage": {"maintenance": {"readonly": {"enabled": True}}}}, refusals()
