@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 
 import pytest
@@ -335,5 +336,5 @@ def test_a_library_without_the_functions_is_no_library(
     def load(_name: str) -> object:
         return object()
 
-    monkeypatch.setattr(module.ctypes, "CDLL", load)
+    monkeypatch.setattr(ctypes, "CDLL", load)
     assert module._libcrypto.__wrapped__() is None

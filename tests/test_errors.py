@@ -53,6 +53,7 @@ def subclasses(base: type[RegistryError]) -> Iterator[type[RegistryError]]:
 
 
 CLASSES = sorted(subclasses(RegistryError), key=lambda each: each.__name__)
+EVERY: list[type[RegistryError]] = [RegistryError, *CLASSES]
 
 
 def drawn() -> dict[str, tuple[str, str, str]]:
@@ -80,7 +81,7 @@ def make(kind: type[RegistryError]) -> RegistryError:
 def test_every_class_is_drawn() -> None:
     """The docstring and the module have the same classes, in order."""
     tree = drawn()
-    assert tree.keys() == {each.__name__ for each in (RegistryError, *CLASSES)}
+    assert tree.keys() == {each.__name__ for each in EVERY}
     children = [name for name, (above, *_) in tree.items() if above == "RegistryError"]
     assert children == [*sorted(children[:-1]), "SeveralErrors"]
 
@@ -96,7 +97,7 @@ def test_the_drawing_is_true(kind: type[RegistryError]) -> None:
 
 def test_every_code_of_the_specification_has_a_class() -> None:
     """And there is no code that clients could not know of."""
-    assert {each.code for each in (RegistryError, *CLASSES)} == SPECIFIED | OTHER
+    assert {each.code for each in EVERY} == SPECIFIED | OTHER
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -108,7 +109,7 @@ def test_codes_and_statuses_have_their_form(kind: type[RegistryError]) -> None:
     assert inspect.getdoc(kind)
 
 
-@pytest.mark.parametrize("kind", [RegistryError, *CLASSES])
+@pytest.mark.parametrize("kind", EVERY)
 def test_every_error_renders(kind: type[RegistryError]) -> None:
     """The answer is the specification's JSON, with the status and the headers."""
     error = make(kind)

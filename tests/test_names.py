@@ -38,10 +38,19 @@ _modest = settings(max_examples=200, deadline=None)
 _nearly = st.text(st.sampled_from("ab0._-/A\\ %\n\0é:"), max_size=12)
 
 
+_words = st.text(st.sampled_from("abz09"), min_size=1, max_size=8)
+_separators = st.sampled_from([".", "_", "__", "-", "--", "---", "/"])
+_pieces = st.lists(st.tuples(_separators, _words), max_size=50)
+
+
 @_modest
-@given(st.from_regex(NAME, fullmatch=True))
-def test_names_of_the_grammar_are_taken(name: str) -> None:
+@given(_words, _pieces)
+def test_names_of_the_grammar_are_taken(
+    first: str, pieces: list[tuple[str, str]]
+) -> None:
     """Up to the longest length, a name is taken as it is and can be a path."""
+    name = first + "".join(separator + word for separator, word in pieces)
+    assert re.fullmatch(NAME, name)
     if len(name) <= NAME_LENGTH:
         assert parse_name(name) == name
         assert check_path(paths.repository(name)).endswith(name)

@@ -81,6 +81,9 @@ def _flush(group: list[_Wish]) -> None:
     for directory, wishes in wanted.items():
         try:
             sync_directory(directory)
+        except FileNotFoundError:
+            # Somebody deleted it, with the names that were to be durable.
+            continue
         except OSError as error:
             for wish in wishes:
                 wish.error = error

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import functools
 import os
+import time
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: errors of a name that cannot hold a file, whatever is done.
 _UNFIT = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR})
 #: how often a directory is made again that somebody deletes meanwhile.
-_ATTEMPTS = 20
+_ATTEMPTS = 50
+#: what the wait between two attempts grows by, in seconds.
+_PAUSE = 0.0005
 #: bytes after which the system is asked to begin writing them.
 _WRITEBACK = 2 << 20
 #: SYNC_FILE_RANGE_WRITE of Linux.
@@ -127,7 +130,7 @@ class Batch:
     def __init__(self, sync: GroupSync | None) -> None:
         self._sync = sync
         self._renames: list[tuple[str, str]] = []
-        self._temporary: list[str] = []
+        self._temporary: dict[str, bytes] = {}
         self._exclusive: set[str] = set()
         self._descriptors: list[int] = []
         self._directories: dict[str, None] = {}
@@ -147,15 +150,12 @@ class Batch:
         """
         directory = os.path.dirname(destination)
         temporary = f"{directory}/.{uuid.uuid4().hex}.tmp"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._directories[directory] = None
-        descriptor = self._within(directory, lambda: os.open(temporary, flags, 0o666))
-        self._descriptors.append(descriptor)
-        self._temporary.append(temporary)
+        self._temporary[temporary] = content
         self._renames.append((temporary, destination))
         if exclusive:
             self._exclusive.add(destination)
-        write_all(descriptor, content)
+        self._within(directory, lambda: self._write(temporary))
 
     def publish(self) -> None:
         """Sync the files, rename them in their order, and sync their directories."""
@@ -163,11 +163,9 @@ class Batch:
             self._sync.sync(files=self._descriptors)
         for source, destination in self._renames:
             self._rename(source, destination)
-        self._temporary = [
-            source
-            for source, destination in self._renames
-            if destination in self._exclusive
-        ]
+        for source, destination in self._renames:
+            if destination not in self._exclusive:
+                self._temporary.pop(source, None)
         if self._sync is not None:
             self._sync.sync(directories=self._directories)
 
@@ -176,8 +174,16 @@ class Batch:
         for descriptor in self._descriptors:
             os.close(descriptor)
         for temporary in self._temporary:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(temporary)
+
+    def _write(self, temporary: str) -> int:
+        """Write a file under its temporary name, and return it open."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o666)
+        self._descriptors.append(descriptor)
+        write_all(descriptor, self._temporary[temporary])
+        return descriptor
 
     def _prepare(self, directory: str) -> None:
         for each in (directory, *make_directories(directory)):
@@ -185,23 +191,29 @@ class Batch:
 
     def _rename(self, source: str, destination: str) -> None:
         """Give a file its name, also when its new directory is deleted meanwhile."""
-        exclusive = destination in self._exclusive
+        directory = os.path.dirname(destination)
+        rename = os.link if destination in self._exclusive else os.rename
 
-        def rename() -> None:
-            try:
-                (os.link if exclusive else os.rename)(source, destination)
-            except FileNotFoundError:
-                os.stat(source)
-                raise
+        def publish() -> None:
+            if source in self._temporary and not os.path.exists(source):
+                self._prepare(directory)
+                descriptor = self._write(source)
+                if self._sync is not None:
+                    self._sync.sync(files=[descriptor])
+            rename(source, destination)
 
-        self._within(os.path.dirname(destination), rename)
+        try:
+            rename(source, destination)
+        except FileNotFoundError:
+            self._within(directory, publish)
 
     def _within(self, directory: str, action: Callable[[], T]) -> T:
         """Do what needs a directory, and make the directory when it is missing."""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 return action()
             except FileNotFoundError:
+                time.sleep(attempt * _PAUSE)
                 self._prepare(directory)
         return action()
 

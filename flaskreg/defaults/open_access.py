@@ -64,7 +64,8 @@ def _make_silly(parameters: Mapping[str, Any]) -> SillyAccess:
         raise ConfigError(f"auth.silly.{key}: unknown key; known are realm, service")
     for key in ("realm", "service"):
         value = parameters.get(key)
-        if not isinstance(value, str) or not value or '"' in value:
+        named = isinstance(value, str) and value.isprintable() and value.isascii()
+        if not value or not named or '"' in value:
             raise ConfigError(f"auth.silly.{key}: {value!r} is not a name")
     return SillyAccess(parameters["realm"], parameters["service"])
 

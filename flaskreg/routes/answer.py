@@ -47,8 +47,9 @@ def json_answer(
     media_type: str = "application/json",
 ) -> Answer:
     """Return a JSON document, as compact and newline-ended as distribution's."""
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    body += b"\n"
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    # What a client sent may hold half of a character, and is told back in an error.
+    body = text.encode("utf-8", "replace") + b"\n"
     return Answer(
         status,
         [

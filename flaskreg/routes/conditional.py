@@ -16,7 +16,7 @@ from flaskreg.errors import RangeInvalid
 MOST_RANGES = 64
 
 _SPAN = re.compile(r"([0-9]*)\s*-\s*([0-9]*)")
-_ETAG = re.compile(r'(?:W/)?"([^"]*)"|([^\s,"]+)')
+_ETAG = re.compile(r'(W/)?"([^"]*)"|([^\s,"]+)')
 
 
 class Span(NamedTuple):
@@ -35,12 +35,16 @@ class Span(NamedTuple):
         return f"bytes {self.start}-{self.stop - 1}/{size}"
 
 
-def etag_matches(header: str, digest: str) -> bool:
-    """Whether a list of etags, quoted or bare, weak or strong, names *digest*."""
+def etag_matches(header: str, digest: str, *, strong: bool = False) -> bool:
+    """Whether a list of etags, quoted or bare, names *digest*.
+
+    :param strong: whether weak ones do not count, as for ``If-Match``.
+    """
     if header.strip() == "*":
         return True
     return any(
-        digest in (match[1], match[2]) for match in _ETAG.finditer(header[:8192])
+        digest in (match[2], match[3]) and not (strong and match[1])
+        for match in _ETAG.finditer(header[:8192])
     )
 
 

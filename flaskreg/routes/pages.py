@@ -16,7 +16,7 @@ def parse_limit(call: Call) -> int | None:
     :raises PaginationInvalid: it is not a number from 0.
     """
     stated = call.arg("n")
-    if stated is None:
+    if not stated:
         return None
     if stated.isascii() and stated.isdigit() and len(stated) <= 18:
         return int(stated)

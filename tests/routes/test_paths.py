@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 from urllib.parse import quote
 from urllib.parse import unquote
@@ -202,7 +202,7 @@ class Recorder:
     """A plugin that records."""
 
     @hookimpl(wrapper=True)
-    def flaskreg_make_registry(self) -> Iterator[None]:
+    def flaskreg_make_registry(self) -> Generator[None, Registry, Any]:
         """Wrap the registry."""
         return Recording((yield))
 
