@@ -70,7 +70,6 @@ def run_python(folder, *arguments):
 
 def test_a_plugin_from_an_empty_folder(tmp_path):
     """Who follows the page has a plugin that passes the suites."""
-    pytest.importorskip("setuptools", reason="packages the plugin")
     folder = tmp_path / "flaskreg-example"
     for name in WHOLE:
         target = folder / name

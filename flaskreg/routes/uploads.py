@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
@@ -57,7 +58,7 @@ def patch_upload(call: Call) -> Answer:
     session = _session(call)
     body = call.body
     stated = _chunk_range(call, body)
-    with call.site.bulk.receiving(body.length):
+    with _located(call, session), call.site.bulk.receiving(body.length):
         at = state.offset if stated is None else stated[0]
         session.append(_exactly(body, stated), at)
     return _accepted(call, session)
@@ -70,7 +71,7 @@ def put_upload(call: Call) -> Answer:
     session = _session(call)
     body = call.body
     stated = _chunk_range(call, body)
-    with call.site.bulk.receiving(body.length):
+    with _located(call, session), call.site.bulk.receiving(body.length):
         if stated is not None:
             session.commit(digest, _exactly(body, stated), stated[0])
         elif body.length == 0:
@@ -142,6 +143,17 @@ def _session(call: Call) -> UploadSession:
     """Return the session of the path, which belongs to whoever calls."""
     owner = call.grant.principal.name
     return call.repository.uploads.resume(call.route.reference, owner)
+
+
+@contextmanager
+def _located(call: Call, session: UploadSession) -> Iterator[None]:
+    """Tell who sends a chunk that does not fit where the session goes on."""
+    try:
+        yield
+    except RangeInvalid as error:
+        now = call.repository.uploads.resume(session.id, call.grant.principal.name)
+        error.headers.update(_progress(call, now))
+        raise
 
 
 def _chunk_range(call: Call, body: Body) -> tuple[int, int] | None:

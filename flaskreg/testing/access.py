@@ -22,6 +22,8 @@ from flaskreg.access import Grant
 from flaskreg.access import Principal
 from flaskreg.errors import Denied
 from flaskreg.errors import Unauthorized
+from flaskreg.testing.abilities import lacks
+from flaskreg.testing.abilities import needs
 
 
 PULL = Access("repository", "library/alpine", "pull")
@@ -116,6 +118,8 @@ class AccessControllerTests:
     anonymous: bool = False
     #: whether wrong credentials are told from good ones.
     checks_credentials: bool = True
+    #: whether the good request may not do everything; ``denied`` is wanted then.
+    limits_access: bool = False
 
     @pytest.fixture
     def controller(self) -> AccessController:
@@ -180,6 +184,7 @@ class AccessControllerTests:
 
     # What is refused
 
+    @needs("checks_credentials")
     def test_wrong_credentials(
         self,
         controller: AccessController,
@@ -187,8 +192,6 @@ class AccessControllerTests:
         accesses: Sequence[Access],
     ) -> None:
         """They are refused whatever is asked, with a challenge to try again."""
-        if not self.checks_credentials:
-            pytest.skip("the controller takes any credentials")
         for asked in (accesses, ()):
             with pytest.raises(Unauthorized) as caught:
                 controller.authorize(RequestHeaders(bad_request), asked)
@@ -211,12 +214,11 @@ class AccessControllerTests:
                     controller.authorize(RequestHeaders(headers), asked)
                 self._check_challenge(caught.value)
 
+    @lacks("anonymous")
     def test_the_challenge_is_the_same_for_the_same_request(
         self, controller: AccessController, accesses: Sequence[Access]
     ) -> None:
         """Its parameters do not change their order from one answer to the next."""
-        if self.anonymous:
-            pytest.skip("the controller lets everybody in")
         challenges = set()
         for _ in range(3):
             with pytest.raises(Unauthorized) as caught:
@@ -248,6 +250,7 @@ class AccessControllerTests:
         allowed = self._try(controller, {"Authorization": scheme + value}, accesses)
         assert not (allowed and self.checks_credentials)
 
+    @needs("limits_access")
     def test_all_or_nothing(
         self,
         controller: AccessController,
@@ -256,8 +259,7 @@ class AccessControllerTests:
         denied: Access | None,
     ) -> None:
         """A request that needs one thing too many gets nothing, as a mount does."""
-        if denied is None:
-            pytest.skip("the good request may do everything")
+        assert denied is not None, "what limits access has to override denied"
         for asked in ([denied], [*accesses, denied], [denied, *accesses]):
             with pytest.raises((Denied, Unauthorized)) as caught:
                 controller.authorize(RequestHeaders(good_request), asked)

@@ -11,6 +11,7 @@ import pytest
 from flaskreg.cache import DescriptorCache
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
+from flaskreg.testing.abilities import needs
 
 
 def make_descriptor(content: str, media_type: str = "application/x-test") -> Descriptor:
@@ -37,6 +38,8 @@ class DescriptorCacheTests:
     shared: bool = False
     #: whether anything is remembered at all.
     remembers: bool = True
+    #: whether there is a backend that may not answer; ``broken_cache`` is wanted then.
+    has_backend: bool = False
 
     @pytest.fixture
     def cache(self) -> DescriptorCache:
@@ -56,8 +59,6 @@ class DescriptorCacheTests:
     @pytest.fixture
     def memory(self, cache: DescriptorCache) -> DescriptorCache:
         """Return the cache, for tests of what it remembers."""
-        if not self.remembers:
-            pytest.skip("the cache remembers nothing")
         return cache
 
     @pytest.fixture(autouse=True)
@@ -98,18 +99,21 @@ class DescriptorCacheTests:
 
     # What a cache remembers
 
+    @needs("remembers")
     def test_set_and_stat(self, memory: DescriptorCache) -> None:
         """Media type, digest and size come back."""
         memory.set(ONE.digest, ONE)
         assert memory.stat(ONE.digest) == ONE
         assert memory.stat(TWO.digest) is None
 
+    @needs("remembers")
     def test_an_empty_blob_is_remembered(self, memory: DescriptorCache) -> None:
         """A size of 0 is a size."""
         empty = make_descriptor("")
         memory.set(empty.digest, empty)
         assert memory.stat(empty.digest) == empty
 
+    @needs("remembers")
     @pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
     def test_digests_of_every_algorithm(
         self, memory: DescriptorCache, algorithm: str
@@ -121,6 +125,7 @@ class DescriptorCacheTests:
         assert memory.stat(digest, "team/app") == descriptor
         assert memory.stat(digest) == descriptor
 
+    @needs("remembers")
     def test_set_again(self, memory: DescriptorCache) -> None:
         """The last descriptor is the one that is remembered."""
         memory.set(ONE.digest, ONE)
@@ -128,6 +133,7 @@ class DescriptorCacheTests:
         memory.set(ONE.digest, again)
         assert memory.stat(ONE.digest) == again
 
+    @needs("remembers")
     def test_the_registry_knows_more_than_a_repository(
         self, memory: DescriptorCache
     ) -> None:
@@ -136,6 +142,7 @@ class DescriptorCacheTests:
         for name in NAMES:
             assert memory.stat(ONE.digest, name) is None
 
+    @needs("remembers")
     def test_repositories_know_nothing_of_each_other(
         self, memory: DescriptorCache
     ) -> None:
@@ -148,6 +155,7 @@ class DescriptorCacheTests:
                 assert known == (descriptor if other == name else None)
             assert memory.stat(descriptor.digest) == descriptor
 
+    @needs("remembers")
     def test_a_repository_has_its_own_media_type(self, memory: DescriptorCache) -> None:
         """One repository's view of the content is not another's, nor the registry's."""
         mine = replace(ONE, media_type="application/x-mine")
@@ -158,6 +166,7 @@ class DescriptorCacheTests:
         assert memory.stat(ONE.digest, "team/app") == mine
         assert memory.stat(ONE.digest, "team/other") == ONE
 
+    @needs("remembers")
     def test_clear_everywhere(self, memory: DescriptorCache) -> None:
         """Cleared for the registry, it is known to nobody, and all else stays."""
         for name in (None, *NAMES):
@@ -168,6 +177,7 @@ class DescriptorCacheTests:
             assert memory.stat(ONE.digest, name) is None
             assert memory.stat(TWO.digest, name) == TWO
 
+    @needs("remembers")
     def test_clear_in_one_repository(self, memory: DescriptorCache) -> None:
         """Cleared for one repository, another still knows it."""
         memory.set(ONE.digest, ONE, "team/app")
@@ -178,12 +188,14 @@ class DescriptorCacheTests:
         assert memory.stat(ONE.digest, "team/other") == ONE
         assert memory.stat(TWO.digest, "team/app") == TWO
 
+    @needs("remembers")
     def test_cleared_in_the_only_repository(self, memory: DescriptorCache) -> None:
         """The content may be gone with it, so the registry forgets it too."""
         memory.set(ONE.digest, ONE, "team/app")
         memory.clear(ONE.digest, "team/app")
         assert memory.stat(ONE.digest) is None
 
+    @needs("remembers")
     def test_set_after_clear(self, memory: DescriptorCache) -> None:
         """What was forgotten can be remembered again."""
         memory.set(ONE.digest, ONE, "team/app")
@@ -211,14 +223,13 @@ class DescriptorCacheTests:
 
     # Backends
 
+    @needs("remembers", "shared")
     def test_shared_memory(
         self, memory: DescriptorCache, other_cache: DescriptorCache | None
     ) -> None:
         """What one worker's cache is told, every other's knows, deletes too."""
         assert memory.shared == self.shared
-        if other_cache is None:
-            assert not self.shared, "a shared cache has to override other_cache"
-            pytest.skip("the cache is not shared")
+        assert other_cache is not None, "a shared cache has to override other_cache"
         memory.set(ONE.digest, ONE, "team/app")
         assert other_cache.stat(ONE.digest, "team/app") == ONE
         other_cache.clear(ONE.digest)
@@ -226,12 +237,12 @@ class DescriptorCacheTests:
         assert memory.stat(ONE.digest) is None
         other_cache.close()
 
+    @needs("has_backend")
     def test_a_backend_that_does_not_answer_is_a_miss(
         self, broken_cache: DescriptorCache | None
     ) -> None:
         """No method raises for it: the registry is slower, and never wrong."""
-        if broken_cache is None:
-            pytest.skip("the cache has no backend")
+        assert broken_cache is not None, "a backend has to override broken_cache"
         for name in (None, "team/app"):
             broken_cache.set(ONE.digest, ONE, name)
             assert broken_cache.stat(ONE.digest, name) is None

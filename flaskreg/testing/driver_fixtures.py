@@ -40,6 +40,11 @@ class DriverFixtures:
     constructs_without_io: bool = True
     #: whether directories stay when the last file in them is deleted.
     keeps_empty_directories: bool = False
+    #: whether ``stat`` tells when a file was changed.
+    keeps_times: bool = True
+    #: whether ``stat`` tells when a directory got or lost a name, as the driver's own
+    #: attribute says.
+    dates_directories: bool = False
     #: files in one directory; more than a page of the storage where it has pages.
     many: int = 120
     #: whether the test that streams 128 MiB is run.

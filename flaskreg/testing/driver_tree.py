@@ -13,6 +13,8 @@ import pytest
 from flaskreg.driver import InvalidPath
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
+from flaskreg.testing.abilities import lacks
+from flaskreg.testing.abilities import needs
 from flaskreg.testing.driver_fixtures import TOP
 from flaskreg.testing.driver_fixtures import DriverFixtures
 
@@ -43,22 +45,26 @@ class StatTests(DriverFixtures):
             info = driver.stat(path)
             assert (info.path, info.size, info.is_dir) == (path, 0, True)
 
+    @needs("keeps_times")
     def test_the_time_of_the_last_change(self, driver: StorageDriver) -> None:
         """It has a zone, it is about now, and it does not go back."""
         driver.put_content(FILE, b"content")
         before = driver.stat(FILE).modified
         driver.put_content(FILE, b"changed")
         after = driver.stat(FILE).modified
-        if before is None or after is None:
-            pytest.skip("the driver keeps no times")
+        assert before is not None
+        assert after is not None
         assert before.tzinfo is not None
         assert abs(datetime.now(UTC) - after) < timedelta(hours=1)
         assert before <= after
 
+    def test_abilities_are_those_of_the_driver(self, driver: StorageDriver) -> None:
+        """What the suite states of directories is what the driver states."""
+        assert driver.dates_directories == self.dates_directories
+
+    @needs("dates_directories")
     def test_the_time_of_a_directory(self, driver: StorageDriver) -> None:
         """A driver that dates directories does so for each name that comes or goes."""
-        if not driver.dates_directories:
-            pytest.skip("the driver does not date directories")
         put_all(driver, "a/one", "b/two")
         times = [driver.stat(f"{TOP}/a").modified]
         changes: list[Callable[[], None]] = [
@@ -74,10 +80,9 @@ class StatTests(DriverFixtures):
         assert None not in times
         assert len(set(times)) == len(times)
 
+    @lacks("keeps_empty_directories")
     def test_a_directory_goes_with_its_last_file(self, driver: StorageDriver) -> None:
         """Nobody makes directories, and nobody has to delete them."""
-        if self.keeps_empty_directories:
-            pytest.skip("the driver keeps empty directories")
         put_all(driver, "a/b/one", "c/two")
         driver.delete(f"{TOP}/a/b/one")
         driver.move(f"{TOP}/c/two", f"{TOP}/d/two")

@@ -13,6 +13,8 @@ from flaskreg.driver import InvalidOffset
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.driver import UnsupportedMethod
+from flaskreg.testing.abilities import lacks
+from flaskreg.testing.abilities import needs
 from flaskreg.testing.driver_fixtures import TOP
 from flaskreg.testing.driver_fixtures import DriverFixtures
 from flaskreg.testing.driver_fixtures import commit
@@ -58,12 +60,12 @@ class WriterTests(DriverFixtures):
             writer.write(b"678")
             assert writer.size == 8
 
+    @needs("hides_uncommitted")
     @pytest.mark.parametrize("closed", [False, True])
     def test_uncommitted_content_is_not_readable(
         self, driver: StorageDriver, closed: bool
     ) -> None:
         """Nobody reads what is not committed, be the writer open or closed."""
-        self._hides_uncommitted()
         with driver.writer(PATH) as writer:
             writer.write(b"content")
             writer.flush()
@@ -94,13 +96,13 @@ class WriterTests(DriverFixtures):
         with pytest.raises(PathNotFound):
             driver.get_content(PATH)
 
+    @needs("hides_uncommitted")
     def test_an_exception_commits_nothing(self, driver: StorageDriver) -> None:
         """Leaving a writer by an exception closes it and keeps what was written."""
         with contextlib.suppress(RuntimeError), driver.writer(PATH) as writer:
             writer.write(b"content")
             raise RuntimeError
         assert driver.stat(PATH).size == 7
-        self._hides_uncommitted()
         with pytest.raises(PathNotFound):
             driver.get_content(PATH)
 
@@ -135,9 +137,9 @@ class WriterTests(DriverFixtures):
         assert driver.get_content(PATH) == b"new content"
         assert driver.stat(PATH).size == 11
 
+    @needs("hides_uncommitted")
     def test_rewriting_is_not_readable(self, driver: StorageDriver) -> None:
         """No reader sees a part of what takes the place of committed content."""
-        self._hides_uncommitted()
         commit(driver, PATH, b"a longer old content")
         with driver.writer(PATH) as writer:
             writer.write(b"new ")
@@ -170,10 +172,6 @@ class WriterTests(DriverFixtures):
         with pytest.raises(PathNotFound):
             driver.stat(PATH)
 
-    def _hides_uncommitted(self) -> None:
-        if not self.hides_uncommitted:
-            pytest.skip("the driver shows uncommitted content")
-
     def test_many_writers_of_many_paths(self, driver: StorageDriver) -> None:
         """Writers of different paths do not see each other."""
 
@@ -188,13 +186,9 @@ class WriterTests(DriverFixtures):
             assert content == bytes([number]) * 20_000
 
 
+@needs("supports_append")
 class AppendTests(DriverFixtures):
     """Going on with what an earlier writer left."""
-
-    @pytest.fixture(autouse=True)
-    def _appends(self) -> None:
-        if not self.supports_append:
-            pytest.skip("the driver does not append")
 
     def test_append(self, driver: StorageDriver) -> None:
         """Writers that follow each other make one content."""
@@ -345,13 +339,12 @@ class AppendTests(DriverFixtures):
         assert driver.get_content(PATH) == b"content" + letter * 100
 
 
+@lacks("supports_append")
 class NoAppendTests(DriverFixtures):
     """What a driver does that cannot append."""
 
     def test_a_driver_that_does_not_append_says_so(self, driver: StorageDriver) -> None:
         """It refuses, instead of beginning anew."""
-        if self.supports_append:
-            pytest.skip("the driver appends")
         write(driver, PATH, b"content")
         with pytest.raises(UnsupportedMethod):
             driver.writer(PATH, 7)

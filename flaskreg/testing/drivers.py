@@ -27,6 +27,7 @@ import pytest
 from flaskreg.driver import InvalidOffset
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
+from flaskreg.testing.abilities import needs
 from flaskreg.testing.audit import watch
 from flaskreg.testing.driver_content import ContentTests
 from flaskreg.testing.driver_content import PathTests
@@ -162,14 +163,11 @@ class SharingTests(DriverFixtures):
     @pytest.fixture
     def other(self, make_driver: MakeDriver) -> StorageDriver:
         """Return another driver of the same place."""
-        if not self.shared_between_processes:
-            pytest.skip("the driver shares nothing")
         return make_driver()
 
+    @needs("constructs_without_io")
     def test_construction_does_no_io(self, make_driver: MakeDriver) -> None:
         """The server forks after it: no connection, thread or file may be open."""
-        if not self.constructs_without_io:
-            pytest.skip("the driver does I/O when it is constructed")
         made: list[StorageDriver] = []
         # The first one may import modules, which writes their compiled form.
         for _ in range(2):
@@ -178,6 +176,7 @@ class SharingTests(DriverFixtures):
             driver.close()
         assert found == []
 
+    @needs("shared_between_processes")
     def test_content_is_shared(
         self, driver: StorageDriver, other: StorageDriver
     ) -> None:
@@ -191,12 +190,11 @@ class SharingTests(DriverFixtures):
             other.get_content(PATH)
         other.close()
 
+    @needs("supports_append", "shared_between_processes")
     def test_an_upload_goes_on_elsewhere(
         self, driver: StorageDriver, other: StorageDriver
     ) -> None:
         """Chunks of one upload may reach different workers."""
-        if not self.supports_append:
-            pytest.skip("the driver does not append")
         write(driver, PATH, b"one ")
         assert other.stat(PATH).size == 4
         write(other, PATH, b"two ", append_at=4)
@@ -234,10 +232,9 @@ class LargeTests(DriverFixtures):
     #: what may be allocated at once, in bytes, while content streams.
     memory: int = 64 * MEBIBYTE
 
+    @needs("large")
     def test_a_stream_of_128_mebibytes(self, driver: StorageDriver) -> None:
         """Content streams through: memory stays flat, and no byte is changed."""
-        if not self.large:
-            pytest.skip("large content is not tested with this driver")
         written, got = hashlib.sha256(), hashlib.sha256()
         tracemalloc.start()
         try:

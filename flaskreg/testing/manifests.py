@@ -25,6 +25,7 @@ from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
 from flaskreg.manifest import ManifestType
 from flaskreg.services import Repository
+from flaskreg.testing.abilities import needs
 
 
 #: values that are wrong in most places of a manifest.
@@ -141,10 +142,9 @@ class ManifestTypeTests:
             manifest = parse(parser, content)
             assert parser.index or not manifest.manifests
 
+    @needs("has_subject")
     def test_subject(self, parser: ManifestType, valid: Sequence[bytes]) -> None:
         """The subject is told, and is none of the references."""
-        if not self.has_subject:
-            pytest.skip("manifests of this type have no subject")
         digest = Digest.of(b"the subject")
         subject = {"mediaType": "application/x-test", "digest": digest, "size": 11}
         for content in valid:

@@ -12,6 +12,23 @@ from typing import Any
 import pytest
 
 
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Deselect the tests of suites whose abilities a plugin does not state."""
+    from flaskreg.testing.abilities import is_wanted
+
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        suite, test = getattr(item, "cls", None), getattr(item, "function", None)
+        wanted = test is None or is_wanted(suite, test)
+        (chosen if wanted else others).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = chosen
+
+
 _SUITES = (
     "access",
     "caches",

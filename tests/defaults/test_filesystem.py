@@ -49,6 +49,7 @@ class TestFilesystem(DriverTests):
     """The suite."""
 
     hides_uncommitted = False
+    dates_directories = True
     keeps_empty_directories = True
 
     @pytest.fixture(params=[True, False], ids=["fsync", "no fsync"])

@@ -135,6 +135,7 @@ def test_out_of_order(client: Client, at: int) -> None:
     response = patch(client, location, b"x" * 50, at)
     refused(response, 416, "RANGE_INVALID")
     assert response.headers["Range"] == "0-99"
+    assert response.headers["Location"] == client.get(location).headers["Location"]
     closing = client.put(
         with_digest(location, DIGEST),
         data=b"y" * 50,

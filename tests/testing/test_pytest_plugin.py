@@ -17,14 +17,58 @@ def run_pytest(folder, module, *arguments):
     )
 
 
-def test_the_options_have_defaults(
-    flaskreg_driver_name, flaskreg_driver_parameters, flaskreg_cache_name, pytestconfig
-):
+def test_the_options_have_defaults(tmp_path):
     """Without options the core is tested with its own parts, in memory."""
-    if any("--flaskreg" in each for each in pytestconfig.invocation_params.args):
-        pytest.skip("the options are used")
-    assert flaskreg_driver_name == flaskreg_cache_name == "inmemory"
-    assert flaskreg_driver_parameters == {}
+    module = (
+        "def test_names(flaskreg_driver_name, flaskreg_driver_parameters,"
+        " flaskreg_cache_name):\n"
+        "    assert flaskreg_driver_name == flaskreg_cache_name == 'inmemory'\n"
+        "    assert flaskreg_driver_parameters == {}\n"
+    )
+    assert run_pytest(tmp_path, module).returncode == 0
+
+
+SUITE = """
+from flaskreg.testing.abilities import lacks, needs
+
+class Suite:
+    able = False
+    also = True
+
+    @needs("able")
+    def test_for_the_able(self): ...
+
+    @needs("able", "also")
+    def test_for_the_able_in_two_ways(self): ...
+
+    @lacks("able")
+    def test_for_the_others(self): ...
+
+    def test_for_all(self): ...
+
+@needs("able")
+class Part:
+    def test_part(self): ...
+
+class TestAble(Suite, Part):
+    able = True
+
+class TestOthers(Suite, Part): ...
+
+def test_plain(): ...
+"""
+
+
+def test_what_a_plugin_is_not_able_to_do_is_deselected(tmp_path):
+    """Nothing is skipped, and a run tells how much was left out."""
+    told = run_pytest(tmp_path, SUITE, "-v").stdout
+    assert "7 passed, 4 deselected" in told
+    for name in ("TestAble::test_for_the_able", "TestAble::test_part",
+                 "TestOthers::test_for_the_others", "test_plain"):  # fmt: skip
+        assert f"{name} PASSED" in told
+    for name in ("TestOthers::test_for_the_able", "TestOthers::test_part",
+                 "TestAble::test_for_the_others"):  # fmt: skip
+        assert f"{name} " not in told
 
 
 def test_the_options_are_given_by_fixtures(tmp_path):
