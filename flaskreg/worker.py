@@ -17,6 +17,7 @@ is not valid, goes the way of gunicorn, byte for byte as it came.
 from __future__ import annotations
 
 import io
+import json
 import select
 import selectors
 import socket
@@ -26,6 +27,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+from gunicorn import util
 from gunicorn.http.body import LengthReader
 from gunicorn.http2 import negotiation
 from gunicorn.workers.gthread import TConn
@@ -58,6 +60,33 @@ class Outcome(Enum):
     BEGUN = "begun"
     #: an answered request has a body that nobody read.
     UNREAD = "unread"
+
+
+class _Told:
+    """A socket that gunicorn writes the page of an error to."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def gettimeout(self) -> float:
+        """Return the time-out of a socket that does not block."""
+        return 0.0
+
+    def sendall(self, data: bytes) -> None:
+        """Keep what would be sent."""
+        self.data += data
+
+
+def in_json(page: bytes) -> bytes:
+    """Return the answer of a page of gunicorn's, with a body as clients read it."""
+    line = page.partition(b"\r\n")[0].decode("latin-1")
+    message = line.partition(" ")[2].partition(" ")[2].lower() or "error"
+    error = {"code": "UNSUPPORTED", "message": message}
+    body = json.dumps({"errors": [error]}, separators=(",", ":")) + "\n"
+    return (
+        f"{line}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("latin-1")
 
 
 class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -254,6 +283,13 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         if isinstance(reader, LengthReader):
             req.body = SocketBody(reader.unreader, conn.sock, reader.length)
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Answer a request that cannot be parsed, in the registry's own form."""
+        told = _Told()
+        super().handle_error(req, told, addr, exc)
+        if told.data:
+            util.write_nonblock(client, in_json(told.data))
 
     def _serve(self, conn: Any) -> Any:
         served = self._quick.serve(conn)
