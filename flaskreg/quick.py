@@ -3,7 +3,7 @@
 It does what gunicorn does for such a request and for no other: HTTP/1.1, a body of
 stated length or none, no header that asks for anything of the connection, nothing
 repeated, nothing encoded in the path. All else is given back untouched.
-``tests/test_quick.py`` compares the two.
+``tests/test_worker.py`` compares the two.
 """
 
 from __future__ import annotations

@@ -1,0 +1,198 @@
+"""Who sends a request: every way to prove it, tried by what the proof looks like."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flaskreg_htpasswd.passwords import PasswordFile
+
+from flaskreg.access import Access
+from flaskreg.access import peer_of
+from flaskreg.lru import LRU
+from flaskreg_policy.apikeys import PREFIX
+from flaskreg_policy.apikeystore import ApiKeyStore
+from flaskreg_policy.certificates import CertificateReader
+from flaskreg_policy.identity import ANONYMOUS
+from flaskreg_policy.identity import Identity
+from flaskreg_policy.identity import IdentitySource
+from flaskreg_policy.identity import WrongCredentials
+from flaskreg_policy.oidc import OidcIssuer
+from flaskreg_policy.peek import Peeked
+from flaskreg_policy.peek import peek
+from flaskreg_policy.tokens import Tokens
+
+
+_REMEMBERED = 1024
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request, and by which scheme.
+
+    :param scheme: ``basic``, ``bearer``, ``certificate`` or ``""``.
+    :param token: the accesses of a token of our own; ``None`` for all other proofs.
+    :param said: what the token says, when there is one.
+    """
+
+    identity: Identity
+    scheme: str = ""
+    token: tuple[Access, ...] | None = None
+    said: Peeked | None = None
+
+
+class Refused(WrongCredentials):
+    """Wrong credentials, with the scheme that they came by.
+
+    :param said: what they say themselves, when they are a token.
+    """
+
+    def __init__(self, reason: str, scheme: str, said: Peeked | None = None) -> None:
+        super().__init__(reason)
+        self.scheme = scheme
+        self.said = said
+
+
+class Authenticator:
+    """All ways to prove an identity that are configured.
+
+    :param passwords: the password file, or ``None``; likewise the others.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        passwords: PasswordFile | None,
+        apikeys: ApiKeyStore | None,
+        issuers: Sequence[OidcIssuer],
+        certificates: CertificateReader | None,
+        sources: Sequence[IdentitySource],
+    ) -> None:
+        self._tokens = tokens
+        self._passwords = passwords
+        self._apikeys = apikeys
+        self._issuers = {each.issuer: each for each in issuers}
+        self._certificates = certificates
+        self._sources = {each.name: each for each in sources}
+        self._peeked: LRU[str, Peeked] = LRU(_REMEMBERED)
+
+    def identify(self, headers: Mapping[str, str]) -> Caller:
+        """Return who sent *headers*.
+
+        The ``Authorization`` header goes before a certificate.
+
+        :raises Refused: there are credentials, and they are wrong.
+        """
+        given = headers.get("Authorization")
+        if given is None:
+            identity = self._by_certificate(headers)
+            return Caller(identity, "" if identity.anonymous else "certificate")
+        scheme, _, value = given.partition(" ")
+        scheme, value, said = scheme.lower(), value.strip(), None
+        try:
+            if scheme == "basic":
+                user, password = _parse_basic(value)
+                return Caller(self.log_in(headers, user, password), scheme)
+            if scheme == "bearer":
+                said = self._peek(value)
+                return self._by_bearer(value, said)
+        except WrongCredentials as error:
+            raise Refused(error.reason, scheme, said) from None
+        raise Refused("the scheme is neither Basic nor Bearer", "other")
+
+    def log_in(self, headers: Mapping[str, str], user: str, password: str) -> Identity:
+        """Return who has a user name and a password, or what stands for one.
+
+        What looks like an API key or a token is never shown to anybody who checks
+        passwords. For a token the user name is not looked at: the token has its own.
+
+        :raises WrongCredentials: they are wrong.
+        """
+        if password.startswith(PREFIX) and self._apikeys is not None:
+            identity = self._apikeys.identify(password)
+            if identity.name != user:
+                raise WrongCredentials(f"API key {identity.key} is of another user")
+            return identity
+        if self._issuers:
+            peeked = peek(password)
+            if peeked is not None:
+                return self._by_id_token(password, peeked)
+        if not user or not password:
+            raise WrongCredentials("no user name or no password")
+        return self._by_password(user, password, peer_of(headers).address)
+
+    def current(self, identity: Identity) -> Identity:
+        """Return somebody as of now, who proved their identity some time ago.
+
+        :raises WrongCredentials: they could not do so now.
+        """
+        if identity.via == "apikey":
+            if self._apikeys is None:
+                raise WrongCredentials("there are no API keys any more")
+            found = self._apikeys.identify_id(identity.key)
+            if found.name != identity.name:
+                raise WrongCredentials("the API key is of another user")
+            return found
+        source = self._sources.get(identity.via)
+        groups = source.groups_of(identity.name) if source else None
+        if groups is None:
+            return identity
+        return Identity(identity.name, groups, identity.via)
+
+    def by_certificate(self, headers: Mapping[str, str]) -> Identity:
+        """Return whose certificate the connection has; nobody without one."""
+        return self._by_certificate(headers)
+
+    def _by_certificate(self, headers: Mapping[str, str]) -> Identity:
+        if self._certificates is None:
+            return ANONYMOUS
+        return self._certificates.identify(peer_of(headers).certificate) or ANONYMOUS
+
+    def _peek(self, token: str) -> Peeked | None:
+        said = self._peeked.get(token)
+        if said is None:
+            said = peek(token)
+            if said is not None:
+                self._peeked.set(token, said)
+        return said
+
+    def _by_bearer(self, value: str, said: Peeked | None) -> Caller:
+        if value.startswith(PREFIX) and self._apikeys is not None:
+            return Caller(self._apikeys.identify(value), "bearer")
+        if said is None:
+            raise WrongCredentials("the token is no JSON Web Token")
+        if said.issuer in self._issuers:
+            return Caller(self._by_id_token(value, said), "bearer", said=said)
+        identity, accesses = self._tokens.verify(value)
+        return Caller(self.current(identity), "bearer", accesses, said)
+
+    def _by_id_token(self, token: str, peeked: Peeked) -> Identity:
+        issuer = self._issuers.get(peeked.issuer)
+        if issuer is None:
+            raise WrongCredentials("the issuer of the token is not trusted")
+        return issuer.identify(token, peeked)
+
+    def _by_password(self, user: str, password: str, address: str) -> Identity:
+        if self._passwords is not None and self._passwords.verify(
+            user, password, address
+        ):
+            return Identity(user, via="password")
+        for source in self._sources.values():
+            identity = source.authenticate(user, password, address)
+            if identity is not None:
+                return identity
+        raise WrongCredentials("the user name or the password is wrong")
+
+
+def _parse_basic(value: str) -> tuple[str, str]:
+    try:
+        decoded = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise WrongCredentials("the Basic credentials are malformed") from None
+    user, colon, password = decoded.partition(":")
+    if not colon or not decoded.isprintable():
+        raise WrongCredentials("the Basic credentials are malformed")
+    return user, password
