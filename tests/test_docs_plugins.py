@@ -16,6 +16,7 @@ import pytest
 from werkzeug.test import Client
 
 from flaskreg import hookspecs
+from flaskreg import testing
 from flaskreg.access import Access
 from flaskreg.testing import AccessControllerTests
 
@@ -177,9 +178,44 @@ def test_every_hook_is_documented():
     assert re.findall(r"^#+ (flaskreg_\w+\(.*\))$", PAGE, re.M) == wanted
 
 
+ROWS = dict(re.findall(r"^\| `(\w+)` \|(.*)$", PAGE, re.M))
+SUITES = [name for name in dir(testing) if name.endswith("Tests")]
+
+
 def test_every_suite_is_documented():
     """Each has a row in the table."""
-    from flaskreg import testing
+    assert ROWS.keys() == set(SUITES)
 
-    named = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.M))
-    assert named == {name for name in dir(testing) if name.endswith("Tests")}
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_ability_is_documented(name):
+    """Each attribute that a plugin can set is in the suite's row, with its default."""
+    suite = getattr(testing, name)
+    known = {
+        key for base in suite.__mro__ for key in vars(base).get("__annotations__", ())
+    }
+    wanted = {}
+    for key in known:
+        default = getattr(suite, key, None)
+        told = f" ({default})".lower() if isinstance(default, bool) else ""
+        wanted[key] = f"`{key}`{told}".removesuffix(")")
+    assert [text for text in wanted.values() if text not in ROWS[name]] == []
+    attributes = ROWS[name].rpartition(" | ")[2]
+    listed = re.findall(r"`(\w+)`(?= \((?:true|false|\d))", attributes)
+    assert set(listed) <= wanted.keys()
+
+
+def test_the_marks_of_the_page(tmp_path):
+    """A test is for those who state its abilities, or for those who do not."""
+    (code,) = blocks("tape.py")
+    made = (
+        "\n\nfrom flaskreg.defaults.inmemory import InMemoryDriver\nimport pytest\n"
+        "\n\nclass TestTape(TapeTests):\n    rewinds = {rewinds}\n"
+        "    @pytest.fixture\n    def make_driver(self): return InMemoryDriver\n"
+    )
+    for rewinds, name in ((True, "_rewinding"), (False, "_says_so")):
+        (tmp_path / "test_tape.py").write_text(code + made.format(rewinds=rewinds))
+        arguments = ("-m", "pytest", "-p", "no:cacheprovider", "-v", "-k", "rewind")
+        told = run_python(tmp_path, *arguments).stdout
+        assert f"{name} PASSED" in told, told
+        assert "1 passed" in told

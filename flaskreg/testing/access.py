@@ -182,6 +182,10 @@ class AccessControllerTests:
         again = controller.authorize(RequestHeaders(good_request), ())
         assert again.principal.name == grant.principal.name
 
+    def test_abilities_are_those_of_the_controller(self, denied: Access | None) -> None:
+        """The suite says that access is limited when it knows what is denied."""
+        assert (denied is not None) == self.limits_access
+
     # What is refused
 
     @needs("checks_credentials")

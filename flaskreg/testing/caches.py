@@ -68,6 +68,20 @@ class DescriptorCacheTests:
 
     # What every cache does
 
+    def test_abilities_are_those_of_the_cache(
+        self,
+        cache: DescriptorCache,
+        other_cache: DescriptorCache | None,
+        broken_cache: DescriptorCache | None,
+    ) -> None:
+        """The suite states what the cache states, and has the fixtures for it."""
+        assert cache.shared == self.shared
+        assert (other_cache is not None) == self.shared
+        assert (broken_cache is not None) == self.has_backend
+        for each in (other_cache, broken_cache):
+            if each is not None:
+                each.close()
+
     def test_unknown(self, cache: DescriptorCache) -> None:
         """What was never set is not known, anywhere."""
         assert cache.stat(ONE.digest) is None
@@ -228,7 +242,6 @@ class DescriptorCacheTests:
         self, memory: DescriptorCache, other_cache: DescriptorCache | None
     ) -> None:
         """What one worker's cache is told, every other's knows, deletes too."""
-        assert memory.shared == self.shared
         assert other_cache is not None, "a shared cache has to override other_cache"
         memory.set(ONE.digest, ONE, "team/app")
         assert other_cache.stat(ONE.digest, "team/app") == ONE

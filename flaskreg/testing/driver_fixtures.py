@@ -36,6 +36,8 @@ class DriverFixtures:
     supports_redirect: bool = False
     #: whether two drivers of one place see each other's content.
     shared_between_processes: bool = True
+    #: whether of many who publish at one exclusive path exactly one does.
+    exclusive_publish: bool = True
     #: whether constructing the driver does no I/O, as the contract wants.
     constructs_without_io: bool = True
     #: whether directories stay when the last file in them is deleted.
@@ -88,6 +90,12 @@ def sweep(driver: StorageDriver) -> None:
     for name in {TOP.strip("/"), *driver.list("/")}:
         with contextlib.suppress(PathNotFound):
             driver.delete(f"/{name}")
+
+
+def put_all(driver: StorageDriver, *names: str) -> None:
+    """Put a file at each of *names* below the suite's directory."""
+    for name in names:
+        driver.put_content(f"{TOP}/{name}", name.encode())
 
 
 def write(

@@ -10,23 +10,17 @@ from datetime import timedelta
 
 import pytest
 
-from flaskreg.driver import InvalidPath
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.testing.abilities import lacks
 from flaskreg.testing.abilities import needs
 from flaskreg.testing.driver_fixtures import TOP
 from flaskreg.testing.driver_fixtures import DriverFixtures
+from flaskreg.testing.driver_fixtures import put_all
 
 
 FILE = f"{TOP}/a/file"
 OTHER = f"{TOP}/b/other"
-
-
-def put_all(driver: StorageDriver, *names: str) -> None:
-    """Put a file at each of *names* below the suite's directory."""
-    for name in names:
-        driver.put_content(f"{TOP}/{name}", name.encode())
 
 
 class StatTests(DriverFixtures):
@@ -59,18 +53,23 @@ class StatTests(DriverFixtures):
         assert before <= after
 
     def test_abilities_are_those_of_the_driver(self, driver: StorageDriver) -> None:
-        """What the suite states of directories is what the driver states."""
+        """What the suite states of times is what the driver does and states."""
+        driver.put_content(FILE, b"content")
         assert driver.dates_directories == self.dates_directories
+        assert (driver.stat(FILE).modified is not None) == self.keeps_times
 
     @needs("dates_directories")
     def test_the_time_of_a_directory(self, driver: StorageDriver) -> None:
         """A driver that dates directories does so for each name that comes or goes."""
         put_all(driver, "a/one", "b/two")
+        four = f"{TOP}/a/four"
         times = [driver.stat(f"{TOP}/a").modified]
         changes: list[Callable[[], None]] = [
             lambda: driver.put_content(FILE, b"content"),
             lambda: driver.move(f"{TOP}/b/two", f"{TOP}/a/two"),
             lambda: driver.publish([(f"{TOP}/a/three", b"content")]),
+            lambda: driver.publish([(four, b"content")], exclusive=[four]),
+            lambda: driver.move(f"{TOP}/a/two", f"{TOP}/b/two"),
             lambda: driver.delete(FILE),
         ]
         for change in changes:
@@ -90,6 +89,15 @@ class StatTests(DriverFixtures):
             with pytest.raises(PathNotFound):
                 driver.stat(path)
         assert driver.list(TOP) == ["d"]
+
+    @needs("keeps_empty_directories")
+    def test_a_directory_outlives_its_last_file(self, driver: StorageDriver) -> None:
+        """A driver that keeps empty directories finds nothing in them."""
+        put_all(driver, "a/b/one")
+        driver.delete(f"{TOP}/a/b/one")
+        assert driver.stat(f"{TOP}/a/b").is_dir
+        assert driver.list(f"{TOP}/a/b") == []
+        assert list(driver.walk(f"{TOP}/a/b")) == []
 
 
 class ListTests(DriverFixtures):
@@ -206,70 +214,6 @@ class MoveTests(DriverFixtures):
         put_all(driver, "a/file", "a/file2", "a/file.x")
         driver.move(FILE, OTHER)
         assert sorted(driver.list(f"{TOP}/a")) == ["file.x", "file2"]
-
-
-class PublishTests(DriverFixtures):
-    """``publish``, by which a push becomes visible."""
-
-    def test_publish(self, driver: StorageDriver) -> None:
-        """All that is moved and all that is written is there, and no source is."""
-        put_all(driver, "uploads/one", "uploads/two")
-        driver.publish(
-            [(f"{TOP}/links/one", b"digest"), (f"{TOP}/links/two", b"")],
-            [
-                (f"{TOP}/uploads/one", f"{TOP}/blobs/1/data"),
-                (f"{TOP}/uploads/two", f"{TOP}/blobs/2/data"),
-            ],
-        )
-        assert driver.get_content(f"{TOP}/blobs/1/data") == b"uploads/one"
-        assert driver.get_content(f"{TOP}/blobs/2/data") == b"uploads/two"
-        assert driver.get_content(f"{TOP}/links/one") == b"digest"
-        assert driver.get_content(f"{TOP}/links/two") == b""
-        assert sorted(driver.list(f"{TOP}/links")) == ["one", "two"]
-        for name in ("one", "two"):
-            with pytest.raises(PathNotFound):
-                driver.stat(f"{TOP}/uploads/{name}")
-
-    def test_publish_replaces(self, driver: StorageDriver) -> None:
-        """What was there is gone; of two contents for one path the last stays."""
-        put_all(driver, "uploads/one", "a/file", "b/other")
-        driver.publish(
-            [(FILE, b"first"), (FILE, b"last")], [(f"{TOP}/uploads/one", OTHER)]
-        )
-        assert driver.get_content(FILE) == b"last"
-        assert driver.get_content(OTHER) == b"uploads/one"
-
-    def test_publish_of_content_alone(self, driver: StorageDriver) -> None:
-        """There need be no moves, and nothing at all is fine too."""
-        driver.publish([(FILE, b"content")])
-        assert driver.get_content(FILE) == b"content"
-        driver.publish([])
-        assert driver.list(TOP) == ["a"]
-
-    def test_publish_onto_itself(self, driver: StorageDriver) -> None:
-        """A move of a file onto itself loses nothing."""
-        driver.put_content(FILE, b"content")
-        driver.publish([], [(FILE, FILE)])
-        assert driver.get_content(FILE) == b"content"
-
-    def test_publish_of_nothing(self, driver: StorageDriver) -> None:
-        """Nobody sees a link to what could not be moved."""
-        with pytest.raises(PathNotFound):
-            driver.publish([(FILE, b"link")], [(f"{TOP}/uploads/one", OTHER)])
-        for path in (FILE, OTHER):
-            with pytest.raises(PathNotFound):
-                driver.stat(path)
-
-    @pytest.mark.parametrize("path", ["/", "/a/../b", "relative", "/a//b"])
-    def test_publish_at_an_invalid_path(self, driver: StorageDriver, path: str) -> None:
-        """It goes nowhere."""
-        driver.put_content(FILE, b"content")
-        with pytest.raises(InvalidPath):
-            driver.publish([(path, b"link")])
-        with pytest.raises(InvalidPath):
-            driver.publish([], [(FILE, path)])
-        assert driver.get_content(FILE) == b"content"
-        assert driver.list("/") == [TOP.strip("/")]
 
 
 class DeleteTests(DriverFixtures):

@@ -76,6 +76,14 @@ class WriterTests(DriverFixtures):
             with pytest.raises(PathNotFound):
                 driver.reader(PATH)
 
+    @lacks("hides_uncommitted")
+    def test_uncommitted_content_is_readable(self, driver: StorageDriver) -> None:
+        """Where it is a plain file, everybody reads it as far as it was flushed."""
+        with driver.writer(PATH) as writer:
+            writer.write(b"content")
+            writer.flush()
+            assert driver.get_content(PATH) == b"content"
+
     @pytest.mark.parametrize("chunks", [(), (b"",), (b"some", b" content")])
     def test_uncommitted_content_has_a_size(
         self, driver: StorageDriver, chunks: tuple[bytes, ...]

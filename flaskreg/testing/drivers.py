@@ -8,9 +8,9 @@ A driver's test is a class in the author's test file::
             return lambda: MyDriver(tmp_path)
 
 What the driver can and cannot do is said by class attributes, see
-:class:`~flaskreg.testing.driver_fixtures.DriverFixtures`. Each test works in a place
-that is empty, and whatever it made is deleted after it; a test fails when something
-stays.
+:class:`~flaskreg.testing.driver_fixtures.DriverFixtures`; tests of what it cannot do
+are deselected. Each test works in a place that is empty, and whatever it made is
+deleted after it; a test fails when something stays.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import pytest
 from flaskreg.driver import InvalidOffset
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
+from flaskreg.testing.abilities import lacks
 from flaskreg.testing.abilities import needs
 from flaskreg.testing.audit import watch
 from flaskreg.testing.driver_content import ContentTests
@@ -40,10 +41,11 @@ from flaskreg.testing.driver_fixtures import failures
 from flaskreg.testing.driver_fixtures import read
 from flaskreg.testing.driver_fixtures import run_together
 from flaskreg.testing.driver_fixtures import write
+from flaskreg.testing.driver_publish import ExclusivePublishTests
+from flaskreg.testing.driver_publish import PublishTests
 from flaskreg.testing.driver_tree import DeleteTests
 from flaskreg.testing.driver_tree import ListTests
 from flaskreg.testing.driver_tree import MoveTests
-from flaskreg.testing.driver_tree import PublishTests
 from flaskreg.testing.driver_tree import StatTests
 from flaskreg.testing.driver_writers import AppendTests
 from flaskreg.testing.driver_writers import NoAppendTests
@@ -190,6 +192,16 @@ class SharingTests(DriverFixtures):
             other.get_content(PATH)
         other.close()
 
+    @lacks("shared_between_processes")
+    def test_content_is_not_shared(
+        self, driver: StorageDriver, other: StorageDriver
+    ) -> None:
+        """Another driver is another place, and finds nothing."""
+        driver.put_content(PATH, b"content")
+        with pytest.raises(PathNotFound):
+            other.get_content(PATH)
+        other.close()
+
     @needs("supports_append", "shared_between_processes")
     def test_an_upload_goes_on_elsewhere(
         self, driver: StorageDriver, other: StorageDriver
@@ -266,6 +278,7 @@ class DriverTests(
     ListTests,
     MoveTests,
     PublishTests,
+    ExclusivePublishTests,
     DeleteTests,
     TogetherTests,
     SharingTests,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
 from flaskreg.manifest import ManifestType
 from flaskreg.services import Repository
+from flaskreg.testing.abilities import lacks
 from flaskreg.testing.abilities import needs
 
 
@@ -156,6 +158,17 @@ class ManifestTypeTests:
             assert digest not in {item.digest for item in listed}
             del document["subject"]
             assert parse(parser, json.dumps(document).encode()).subject is None
+
+    @lacks("has_subject")
+    def test_no_subject(self, parser: ManifestType, valid: Sequence[bytes]) -> None:
+        """A member of that name is refused, or is like any other unknown one."""
+        digest = Digest.of(b"the subject")
+        subject = {"mediaType": "application/x-test", "digest": digest, "size": 11}
+        for content in valid:
+            document = {**json.loads(content), "subject": subject}
+            with contextlib.suppress(ManifestInvalid):
+                manifest = parse(parser, json.dumps(document).encode())
+                assert manifest.subject is None
 
     def test_unknown_members_are_kept(
         self, parser: ManifestType, valid: Sequence[bytes]

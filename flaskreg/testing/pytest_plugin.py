@@ -1,4 +1,7 @@
-"""The pytest plugin: readable assertions of the suites, and the core's own options.
+"""The pytest plugin: what the suites need, and the core's own options.
+
+Assertions of the suites are rewritten, and tests of abilities that a plugin does not
+have are deselected.
 
 pytest loads it wherever flaskreg is installed, so it imports what it needs when it is
 needed.
@@ -7,26 +10,10 @@ needed.
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    """Deselect the tests of suites whose abilities a plugin does not state."""
-    from flaskreg.testing.abilities import is_wanted
-
-    chosen: list[pytest.Item] = []
-    others: list[pytest.Item] = []
-    for item in items:
-        suite, test = getattr(item, "cls", None), getattr(item, "function", None)
-        wanted = test is None or is_wanted(suite, test)
-        (chosen if wanted else others).append(item)
-    if others:
-        config.hook.pytest_deselected(items=others)
-        items[:] = chosen
 
 
 _SUITES = (
@@ -34,12 +21,16 @@ _SUITES = (
     "caches",
     "driver_content",
     "driver_fixtures",
+    "driver_publish",
     "driver_tree",
     "driver_writers",
     "drivers",
     "manifests",
     "packaging",
 )
+
+#: what a worker of pytest-xdist tells under this name.
+_DESELECTED = "flaskreg_deselected"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +62,41 @@ def pytest_load_initial_conftests() -> None:
     """Let the suites have their assertions rewritten, before a conftest imports any."""
     names = [f"flaskreg.testing.{name}" for name in _SUITES]
     pytest.register_assert_rewrite(*names)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Deselect the tests of suites whose abilities a plugin does not state."""
+    from flaskreg.testing.abilities import UnknownAbility
+    from flaskreg.testing.abilities import is_wanted
+
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        wanted = True
+        if isinstance(item, pytest.Function):
+            try:
+                wanted = is_wanted(item.cls, item.originalname, item.function)
+            except UnknownAbility as error:
+                raise pytest.UsageError(str(error)) from None
+        (chosen if wanted else others).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = chosen
+        if hasattr(config, "workeroutput"):
+            config.workeroutput[_DESELECTED] = [item.nodeid for item in others]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Report what a worker of pytest-xdist deselected; each deselects the same."""
+    output = getattr(node, "workeroutput", None) or {}
+    reporter = node.config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None and _DESELECTED in output:
+        told = [SimpleNamespace(nodeid=nodeid) for nodeid in output[_DESELECTED]]
+        reporter.stats.setdefault("deselected", told)
 
 
 @pytest.fixture(scope="session")

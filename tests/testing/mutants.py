@@ -8,10 +8,12 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from dataclasses import replace
 
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.driver import FileInfo
 from flaskreg.driver import InvalidOffset
+from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 
 
@@ -187,10 +189,52 @@ class KeepsWhatIsThere(InMemoryDriver):
 class PublishesLinksFirst(InMemoryDriver):
     """Writes links before it moves what they lead to."""
 
-    def publish(self, contents, moves=()):
-        super().publish(contents)
+    def publish(self, contents, moves=(), exclusive=()):
+        super().publish(contents, (), exclusive)
         time.sleep(0.001)
         super().publish([], moves)
+
+
+class IgnoresExclusive(InMemoryDriver):
+    """Replaces what is at a path where nothing may be."""
+
+    def publish(self, contents, moves=(), exclusive=()):
+        del exclusive
+        super().publish(contents, moves)
+
+
+class LooksBeforeItPublishes(InMemoryDriver):
+    """Looks whether an exclusive path is free, and has another come between."""
+
+    def publish(self, contents, moves=(), exclusive=()):
+        for path, _ in contents:
+            if path in exclusive and path in self._files:
+                raise PathExists(path)
+        time.sleep(0.001)
+        super().publish(contents, moves)
+
+
+class PublishesAllOrNothing(InMemoryDriver):
+    """Looks at every exclusive path before it writes anything."""
+
+    def publish(self, contents, moves=(), exclusive=()):
+        for path, _ in contents:
+            if path in exclusive and path in self._files:
+                raise PathExists(path)
+        super().publish(contents, moves, exclusive)
+
+
+class KeepsNoTimes(InMemoryDriver):
+    """Tells no times, which its suite does not say."""
+
+    def stat(self, path):
+        return replace(super().stat(path), modified=None)
+
+
+class ClaimsToDateDirectories(InMemoryDriver):
+    """States an ability that its suite does not state."""
+
+    dates_directories = True
 
 
 class DeletesSiblings(InMemoryDriver):
@@ -275,6 +319,19 @@ MUTANTS = {
         "test_publish_of_nothing",
         "test_publish_keeps_its_order",
     ],
+    IgnoresExclusive: [
+        "test_what_is_at_an_exclusive_path_stays",
+        "test_what_comes_before_an_exclusive_path_is_visible",
+        "test_of_many_who_publish_at_one_path_one_does",
+        "test_an_exclusive_publish_never_replaces_a_put",
+    ],
+    LooksBeforeItPublishes: ["test_of_many_who_publish_at_one_path_one_does"],
+    PublishesAllOrNothing: ["test_what_comes_before_an_exclusive_path_is_visible"],
+    KeepsNoTimes: [
+        "test_the_time_of_the_last_change",
+        "test_abilities_are_those_of_the_driver",
+    ],
+    ClaimsToDateDirectories: ["test_abilities_are_those_of_the_driver"],
     DeletesSiblings: ["test_delete_never_takes_siblings"],
     DeletesNothing: ["test_delete_of_a_file"],
     LeavesUploads: ["test_delete_drops_uncommitted_content"],

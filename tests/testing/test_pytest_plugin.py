@@ -28,49 +28,6 @@ def test_the_options_have_defaults(tmp_path):
     assert run_pytest(tmp_path, module).returncode == 0
 
 
-SUITE = """
-from flaskreg.testing.abilities import lacks, needs
-
-class Suite:
-    able = False
-    also = True
-
-    @needs("able")
-    def test_for_the_able(self): ...
-
-    @needs("able", "also")
-    def test_for_the_able_in_two_ways(self): ...
-
-    @lacks("able")
-    def test_for_the_others(self): ...
-
-    def test_for_all(self): ...
-
-@needs("able")
-class Part:
-    def test_part(self): ...
-
-class TestAble(Suite, Part):
-    able = True
-
-class TestOthers(Suite, Part): ...
-
-def test_plain(): ...
-"""
-
-
-def test_what_a_plugin_is_not_able_to_do_is_deselected(tmp_path):
-    """Nothing is skipped, and a run tells how much was left out."""
-    told = run_pytest(tmp_path, SUITE, "-v").stdout
-    assert "7 passed, 4 deselected" in told
-    for name in ("TestAble::test_for_the_able", "TestAble::test_part",
-                 "TestOthers::test_for_the_others", "test_plain"):  # fmt: skip
-        assert f"{name} PASSED" in told
-    for name in ("TestOthers::test_for_the_able", "TestOthers::test_part",
-                 "TestAble::test_for_the_others"):  # fmt: skip
-        assert f"{name} " not in told
-
-
 def test_the_options_are_given_by_fixtures(tmp_path):
     """Names are given as they are, parameters as YAML, each test with its folder."""
     module = """

@@ -10,8 +10,10 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import closing
 from contextlib import contextmanager
 from io import BytesIO
@@ -24,6 +26,7 @@ from flaskreg.driver import DriverFactory
 from flaskreg.driver import FileInfo
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidOffset
+from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.driver import StorageFull
@@ -90,10 +93,29 @@ class ExampleDriver(StorageDriver):
     def put_content(self, path: str, content: bytes, *, durable: bool = True) -> None:
         """Replace a file in one transaction, which is durable in any case."""
         del durable
+        self.put("REPLACE", path, content)
+
+    def publish(
+        self,
+        contents: Sequence[tuple[str, bytes]],
+        moves: Sequence[tuple[str, str]] = (),
+        exclusive: Collection[str] = (),
+    ) -> None:
+        """Do one after the other; at an exclusive path a second row is refused."""
+        for source, destination in moves:
+            self.move(source, destination)
+        for path, content in contents:
+            try:
+                self.put("INSERT" if path in exclusive else "REPLACE", path, content)
+            except sqlite3.IntegrityError:
+                raise PathExists(path) from None
+
+    def put(self, verb: str, path: str, content: bytes) -> None:
+        """Write a file and its only chunk."""
         check_path(path)
         with self.connect(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            query = "REPLACE INTO file (path, committed) VALUES (?, 1)"
+            query = f"{verb} INTO file (path, committed) VALUES (?, 1)"
             row = connection.execute(query, (path,)).lastrowid
             connection.execute("INSERT INTO chunk VALUES (?, ?)", (row, content))
 
