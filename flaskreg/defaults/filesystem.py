@@ -20,6 +20,7 @@ from typing import Any
 from typing import BinaryIO
 
 from flaskreg.config import ConfigError
+from flaskreg.defaults.anchors import Anchors
 from flaskreg.defaults.groupsync import GroupSync
 from flaskreg.defaults.localfiles import MISSING
 from flaskreg.defaults.localfiles import Batch
@@ -67,6 +68,7 @@ class FilesystemDriver(StorageDriver):
         self.root = os.path.abspath(root)
         self._fsync = fsync
         self._sync = GroupSync()
+        self._anchors = Anchors(self.root)
 
     def get_content(self, path: str) -> bytes:
         """Return all of a small file."""
@@ -184,7 +186,7 @@ class FilesystemDriver(StorageDriver):
         """
         if not contents and not moves:
             return
-        batch = Batch(self._sync if sync else None)
+        batch = Batch(self._sync if sync else None, self._anchors)
         path = ""
         try:
             for path, destination in moves:
@@ -196,7 +198,8 @@ class FilesystemDriver(StorageDriver):
                 )
             batch.publish()
         except FileExistsError as error:
-            raise PathExists(path, str(error)) from None
+            taken = str(error.filename2 or "").removeprefix(self.root)
+            raise PathExists(taken or path, str(error)) from None
         except OSError as error:
             raise as_driver_error(error, path) from error
         finally:

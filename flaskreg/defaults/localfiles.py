@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TypeVar
 from typing import cast
 
+from flaskreg.defaults.anchors import Anchors
 from flaskreg.defaults.groupsync import GroupSync
 from flaskreg.driver import DriverError
 from flaskreg.driver import FileWriter
@@ -125,10 +126,12 @@ class Batch:
     """Files that become visible together: made ready first, renamed after.
 
     :param sync: makes them durable when they are published; ``None`` does not.
+    :param anchors: the directories that are durable already.
     """
 
-    def __init__(self, sync: GroupSync | None) -> None:
+    def __init__(self, sync: GroupSync | None, anchors: Anchors) -> None:
         self._sync = sync
+        self._anchors = anchors
         self._renames: list[tuple[str, str]] = []
         self._temporary: dict[str, bytes] = {}
         self._exclusive: set[str] = set()
@@ -158,16 +161,28 @@ class Batch:
         self._within(directory, lambda: self._write(temporary))
 
     def publish(self) -> None:
-        """Sync the files, rename them in their order, and sync their directories."""
+        """Sync the files, rename them in their order, and sync their directories.
+
+        What replaces other content, as when a tag moves, waits until everything before
+        it is durable: a power cut leaves what was there, or all that it leads to.
+        """
         if self._sync is not None:
             self._sync.sync(files=self._descriptors)
+        unsynced = False
         for source, destination in self._renames:
+            if (
+                unsynced
+                and self._sync is not None
+                and self._replaces(source, destination)
+            ):
+                self._sync_directories(self._sync)
             self._rename(source, destination)
+            unsynced = True
         for source, destination in self._renames:
             if destination not in self._exclusive:
                 self._temporary.pop(source, None)
         if self._sync is not None:
-            self._sync.sync(directories=self._directories)
+            self._sync_directories(self._sync)
 
     def close(self) -> None:
         """Close the files, and delete those that were not published."""
@@ -176,6 +191,24 @@ class Batch:
         for temporary in self._temporary:
             with suppress(OSError):
                 os.unlink(temporary)
+
+    def _replaces(self, source: str, destination: str) -> bool:
+        """Whether a content takes the place of another one."""
+        content = self._temporary.get(source)
+        if content is None or destination in self._exclusive:
+            return False
+        try:
+            with open(destination, "rb") as file:
+                return file.read(len(content) + 1) != content
+        except OSError:
+            return False
+
+    def _sync_directories(self, sync: GroupSync) -> None:
+        """Make the new names durable, and those of all directories above them."""
+        loose = self._anchors.find_loose(self._directories)
+        above = dict.fromkeys(map(os.path.dirname, loose))
+        sync.sync(directories=self._directories | above)
+        self._anchors.add(loose)
 
     def _write(self, temporary: str) -> int:
         """Write a file under its temporary name, and return it open."""
