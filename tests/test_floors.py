@@ -31,6 +31,8 @@ FLOORS = (
         "cli",
         "gunicornconf",
         "worker",
+        "board",
+        "reply",
         "quick",
         "heads",
         "socketbody",
@@ -51,7 +53,7 @@ USERS: dict[str, int | tuple[str, ...]] = {
     "yaml": ("config",),
     "click": ("cli",),
     "rich": ("cli",),
-    "gunicorn": ("gunicornconf", "worker", "quick"),
+    "gunicorn": ("gunicornconf", "worker", "quick", "reply"),
     "gunicorn_h1c": ("quick",),
 }
 
