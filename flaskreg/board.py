@@ -81,6 +81,7 @@ class Turn:
         if now - self._asked > _FORGOTTEN:
             self._asked = now
         if now - self._asked > _PATIENCE:
+            self._asked = 0.0
             return True
         time.sleep(_LOOK)
         return False

@@ -170,13 +170,16 @@ class UploadSession(ABC):
     id: str
     #: when it was started; has a zone.
     started_at: datetime
-    #: bytes received so far.
-    size: int
     #: whether the storage knows of it; one that is only promised lives in the signed
     #: state that its client was given.
     stored: bool = True
     #: to whom it was promised; ``""`` for anybody.
     owner: str = ""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Return the bytes received so far."""
 
     @abstractmethod
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:

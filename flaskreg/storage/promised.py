@@ -35,6 +35,8 @@ class PromisedUpload(UploadSession):
     :param owner: to whom.
     :param begin: stores it, and returns the session that goes on.
     :param revoke: stores that it was cancelled, for its state can still be shown.
+    :param measure: returns how many bytes the storage has all the same: a power cut may
+        take the start of a session and leave its data.
     """
 
     stored = False
@@ -48,31 +50,34 @@ class PromisedUpload(UploadSession):
         *,
         begin: Callable[[], UploadSession],
         revoke: Callable[[], None],
+        measure: Callable[[], int],
     ) -> None:
         self.id = session_id
         self.started_at = started_at
         self.owner = owner
-        self.size = 0
         self._blobs = blobs
         self._begin = begin
         self._revoke = revoke
+        self._measure = measure
         self._begun: UploadSession | None = None
+
+    @property
+    def size(self) -> int:
+        """Return the bytes received so far."""
+        return self._measure() if self._begun is None else self._begun.size
 
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
         """Begin in the storage, and append there."""
-        self._expect_start(at)
-        session = self._stored()
-        try:
-            session.append(chunks, at)
-        finally:
-            self.size = session.size
-        return self.size
+        self._expect(at)
+        return self._stored().append(chunks, at)
 
     def commit(
         self, digest: Digest, chunks: Iterable[bytes] = (), at: int | None = None
     ) -> Descriptor:
         """Store a small blob at once, and begin in the storage for any other."""
-        self._expect_start(at)
+        if at or (at is None and self.size):
+            self._expect(at)
+            return self._stored().commit(digest, chunks, at)
         held, pieces, arriving = 0, [], iter(chunks)
         try:
             for piece in arriving:
@@ -102,6 +107,9 @@ class PromisedUpload(UploadSession):
             self.stored = True
         return self._begun
 
-    def _expect_start(self, at: int | None) -> None:
-        if at:
-            raise RangeInvalid("the upload has 0 bytes", headers={"Range": "0-0"})
+    def _expect(self, at: int | None) -> None:
+        if at and at != self.size:
+            raise RangeInvalid(
+                f"the upload has {self.size} bytes",
+                headers={"Range": f"0-{max(self.size - 1, 0)}"},
+            )

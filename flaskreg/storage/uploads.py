@@ -84,7 +84,12 @@ class LocalUpload(UploadSession):
         self._data = paths.upload_data(name, session_id)
         self._states = HashStates(driver, name, session_id)
         self._resumable = resumable
-        self.size = self._stored_size()
+        self._size = self._stored_size()
+
+    @property
+    def size(self) -> int:
+        """Return the bytes received so far."""
+        return self._size
 
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
         """Append bytes and keep the state of the running digests."""
@@ -159,7 +164,7 @@ class LocalUpload(UploadSession):
                     writer.write(chunk)
                     digesting.update(chunk)
         finally:
-            self.size = writer.size
+            self._size = writer.size
 
     def _keep(self, writer: FileWriter, digesters: list[Digester]) -> None:
         """Make what has arrived durable, and then the digest states of it."""
@@ -239,11 +244,11 @@ class LocalUploads(UploadStore):
 
     def promise(self, owner: str = "") -> UploadSession:
         """Return a session that is started when its first bytes come."""
-        return self._promised(make_session_id(), _now(), owner)
+        return self._promised(make_session_id(), _now(), owner, told=False)
 
     def take(self, digest: Digest, chunks: Iterable[bytes]) -> Descriptor:
         """Store a whole blob that no session is needed for."""
-        session = self._promised(make_session_id(), _now(), "")
+        session = self._promised(make_session_id(), _now(), "", told=False)
         try:
             return session.commit(digest, chunks)
         except BaseException:
@@ -260,7 +265,7 @@ class LocalUploads(UploadStore):
         except PathNotFound:
             if promised is None or promised < _now() - _PROMISE:
                 raise BlobUploadUnknown("blob upload unknown") from None
-            return self._promised(session_id, promised, owner)
+            return self._promised(session_id, promised, owner, told=True)
         if started == _REVOKED or self._owner(session_id) not in ("", owner):
             raise BlobUploadUnknown("blob upload unknown")
         moment = _parse_time(started.decode("ascii", "replace"))
@@ -270,7 +275,7 @@ class LocalUploads(UploadStore):
         return session
 
     def _promised(
-        self, session_id: str, started_at: datetime, owner: str
+        self, session_id: str, started_at: datetime, owner: str, *, told: bool
     ) -> PromisedUpload:
         return PromisedUpload(
             self._blobs,
@@ -279,6 +284,7 @@ class LocalUploads(UploadStore):
             owner,
             begin=lambda: self._begin(session_id, started_at, owner),
             revoke=lambda: self._put_started(session_id, _REVOKED),
+            measure=lambda: self._session(session_id, started_at).size if told else 0,
         )
 
     def _begin(self, session_id: str, started_at: datetime, owner: str) -> LocalUpload:
