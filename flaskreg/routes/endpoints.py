@@ -21,6 +21,7 @@ from flaskreg.routes.manifests import delete_manifest
 from flaskreg.routes.manifests import get_manifest
 from flaskreg.routes.manifests import head_manifest
 from flaskreg.routes.manifests import put_manifest
+from flaskreg.routes.paths import NAMELESS
 from flaskreg.routes.paths import Route
 from flaskreg.routes.referrers import get_referrers
 from flaskreg.routes.render import render
@@ -94,7 +95,7 @@ def _respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
         allowed = ", ".join(methods(site, route.endpoint))
         raise Unsupported(headers={"Allow": allowed})
     call = Call(site, environ, method, route)
-    if route.name:
+    if route.endpoint not in NAMELESS:
         parse_name(route.name)
     call.grant = authorize(call)
     return handler(call)
