@@ -12,6 +12,7 @@ from typing import Any
 import pluggy
 from flask import Flask
 
+from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
@@ -98,6 +99,11 @@ def create_app(
         _log.warning("%s", line)
     manager = make_plugin_manager(settings.plugins.disabled, plugins)
     hook = manager.hook
+    if settings.proxy.configured and not manager.has_plugin("proxy"):
+        raise ConfigError(
+            "proxy: no plugin that caches other registries is loaded; "
+            "try `pip install flaskreg-proxy`"
+        )
     driver = hook.flaskreg_make_driver(
         settings=settings, drivers=collect(manager, "flaskreg_register_drivers")
     )

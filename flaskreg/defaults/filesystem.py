@@ -167,6 +167,10 @@ class FilesystemDriver(StorageDriver):
             if durable and self._fsync:
                 sync_directory(os.path.dirname(filename))
 
+    def filename(self, path: str) -> str:
+        """Return the name of a file in the operating system."""
+        return self._filename(path)
+
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)
 
