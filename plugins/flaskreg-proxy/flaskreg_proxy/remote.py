@@ -12,13 +12,6 @@ from urllib.parse import urlencode
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
-from flaskreg_proxy.budget import FETCH
-from flaskreg_proxy.budget import Budget
-from flaskreg_proxy.budget import Stalls
-from flaskreg_proxy.client import UpstreamClient
-from flaskreg_proxy.errors import UpstreamFailed
-from flaskreg_proxy.transport import Reply
-
 from flaskreg.descriptor import Descriptor
 from flaskreg.descriptor import parse_descriptor
 from flaskreg.digest import Digest
@@ -32,6 +25,12 @@ from flaskreg.mediatypes import OCI_INDEX
 from flaskreg.mediatypes import OCI_MANIFEST
 from flaskreg.mediatypes import essence
 from flaskreg.names import parse_tag
+from flaskreg_proxy.budget import FETCH
+from flaskreg_proxy.budget import Budget
+from flaskreg_proxy.budget import Stalls
+from flaskreg_proxy.client import UpstreamClient
+from flaskreg_proxy.errors import UpstreamFailed
+from flaskreg_proxy.transport import Reply
 
 
 ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
@@ -170,7 +169,12 @@ class RemoteRepository:
         found: list[str] = []
         for document in self._pages(path):
             tags = document.get("tags")
-            found += _valid_tags(tags if isinstance(tags, list) else [])
+            listed = list(_valid_tags(tags if isinstance(tags, list) else []))
+            if query and (last in listed or len(listed) > (limit or len(listed))):
+                # CNCF distribution 2 knows no pages of tags, and answers them all.
+                after = sorted(tag for tag in listed if tag > last)
+                return after[:limit]
+            found += listed
             if limit is not None and len(found) >= limit:
                 return found[:limit]
         return found
