@@ -23,6 +23,15 @@ from urllib3.connectionpool import HTTPSConnectionPool
 Look = Callable[[socket.socket], None]
 
 
+def is_address(host: str) -> bool:
+    """Whether a host of a URL is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_private(address: str) -> bool:
     """Whether an IP address is not one of the public internet."""
     try:

@@ -18,6 +18,7 @@ from flaskreg.lru import LRU
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import BlobStore
 from flaskreg_proxy.budget import FETCH
+from flaskreg_proxy.budget import within
 from flaskreg_proxy.context import Context
 from flaskreg_proxy.downloads import Source
 from flaskreg_proxy.errors import NotThere
@@ -168,7 +169,7 @@ class ProxyBlobs(BlobStore):
         try:
             known = self._known.get(digest)
             if known is None or time.monotonic() - known[0] > _TRUST:
-                size = context.remote.stat_blob(digest)
+                size = within(FETCH, lambda: context.remote.stat_blob(digest))
                 self._known.set(digest, (time.monotonic(), size))
             else:
                 size = known[1]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import urllib3
+
 from flaskreg_proxy.errors import UpstreamTimeout
 
 
@@ -20,7 +21,7 @@ CONNECT = 3.0
 REVALIDATION = 5.0
 
 #: the longest time for a manifest or a list that is not cached, in seconds.
-FETCH = 30.0
+FETCH = 15.0
 
 #: the longest time without a byte of a blob, in seconds.
 STALL = 30.0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
+from flaskreg.config.proxy import Remote
 from flaskreg_proxy.budget import Budget
 from flaskreg_proxy.credentials import Configured
 from flaskreg_proxy.credentials import Credentials
@@ -17,8 +18,6 @@ from flaskreg_proxy.origin import Origin
 from flaskreg_proxy.tokens import TokenStore
 from flaskreg_proxy.transport import Reply
 from flaskreg_proxy.transport import Transport
-
-from flaskreg.config.proxy import Remote
 
 
 #: names under which Docker Hub is known; its API answers under the first.
@@ -64,6 +63,11 @@ class UpstreamClient:
     def spent(self) -> bool:
         """Whether the upstream asked to be spared."""
         return self.origins[-1].limits.spent
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        for origin in self.origins:
+            origin.close()
 
     def request(
         self,

@@ -143,7 +143,7 @@ class ProxyManifests(ManifestStore):
         lease = context.freshness.lease(self._name, tag, FETCH)
         try:
             if self._held(tag) is None:
-                self._look_up(tag, None, Budget(FETCH))
+                within(FETCH, lambda: self._look_up(tag, None, Budget(FETCH)))
         except NotThere:
             raise ManifestUnknown(f"unknown tag={tag}") from None
         finally:
@@ -235,7 +235,7 @@ class ProxyManifests(ManifestStore):
         try:
             if self._local.exists(digest):
                 return self._local.get(digest)
-            return self._fetch(digest, digest, (), Budget(FETCH))
+            return within(FETCH, lambda: self._fetch(digest, digest, (), Budget(FETCH)))
         except NotThere:
             raise ManifestUnknown(
                 f"unknown manifest name={self._name} revision={digest}"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from publicsuffixlist import PublicSuffixList
 
+from flaskreg_proxy.addresses import is_address
 from flaskreg_proxy.breaker import Breaker
 from flaskreg_proxy.budget import Budget
 from flaskreg_proxy.challenges import Challenge
@@ -64,6 +65,10 @@ class Origin:
         #: how it wanted to be convinced last; ``None`` until it says.
         self._challenge: Challenge | None = None
 
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._transport.close()
+
     def request(
         self,
         method: str,
@@ -109,6 +114,7 @@ class Origin:
         reply = self._transport.send(method, url, {**headers, **given}, budget)
         if reply.status != 401 or origin_of(reply.url) != origin_of(url):
             return reply
+        reply.close()
         challenge = _choose(reply.headers.getlist("WWW-Authenticate"))
         if challenge is None:
             return reply
@@ -119,7 +125,6 @@ class Origin:
         wanted = self._authorization(challenge, scope, budget)
         if not wanted:
             return reply
-        reply.close()
         self._challenge = challenge
         return self._transport.send(method, url, {**headers, **wanted}, budget)
 
@@ -184,9 +189,10 @@ class Origin:
             lives = lifetime(document.get("expires_in"))
         except (ValueError, KeyError, AttributeError, TypeError):
             text = None
+        finally:
+            reply.close()
         if not isinstance(text, str) or not text.isascii() or not text.isprintable():
             raise UpstreamFailed(message="the upstream's token server gives no token")
-        reply.close()
         return Token(text, time.time() + lives)
 
     def _credentials_for(self, challenge: Challenge) -> Credentials | None:
@@ -256,6 +262,8 @@ def _suffixes() -> PublicSuffixList:
 
 def same_site(host: str, other: str) -> bool:
     """Whether two hosts are below one registrable domain, by the public suffix list."""
+    if is_address(host) or is_address(other):
+        return False
     domain = _suffixes().privatesuffix(host)
     return domain is not None and domain == _suffixes().privatesuffix(other)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping
+from functools import cached_property
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -14,6 +15,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 
@@ -96,15 +98,27 @@ class Transport:
     def __init__(self, tls: UpstreamTls) -> None:
         #: whether the upstream itself was seen on a private address.
         self.private = False
-        options = {"maxsize": CONNECTIONS, "block": False}
-        self._own = make_manager(
-            self._look_at_own, ssl_context=_context(tls, own=True), **options
-        )
-        self._others = make_manager(
-            self._look_at_other, ssl_context=_context(tls, own=False), **options
-        )
+        self._tls = tls
         self._proxies: dict[str, urllib3.ProxyManager] = {}
-        self._context = _context(tls, own=True)
+
+    @cached_property
+    def _own(self) -> urllib3.PoolManager:
+        context = _context(self._tls, own=True)
+        return make_manager(self._look_at_own, ssl_context=context, maxsize=CONNECTIONS)
+
+    @cached_property
+    def _others(self) -> urllib3.PoolManager:
+        context = _context(self._tls, own=False)
+        return make_manager(
+            self._look_at_other, ssl_context=context, maxsize=CONNECTIONS
+        )
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._own.clear()
+        self._others.clear()
+        for manager in self._proxies.values():
+            manager.clear()
 
     def send(
         self,
@@ -168,11 +182,14 @@ class Transport:
         parts = urlsplit(url)
         proxy = getproxies().get(parts.scheme)
         if proxy and parts.hostname and not proxy_bypass(parts.hostname):
-            if proxy not in self._proxies:
-                self._proxies[proxy] = urllib3.ProxyManager(
-                    proxy, ssl_context=self._context, maxsize=CONNECTIONS
+            key = f"{own} {proxy}"
+            if key not in self._proxies:
+                self._proxies[key] = urllib3.ProxyManager(
+                    proxy,
+                    ssl_context=_context(self._tls, own=own),
+                    maxsize=CONNECTIONS,
                 )
-            return self._proxies[proxy]
+            return self._proxies[key]
         return self._own if own else self._others
 
     def _look_at_own(self, sock: socket.socket) -> None:
@@ -194,9 +211,11 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 def as_upstream_error(error: Exception) -> UpstreamFailed:
     """Return what went wrong, without the URL, which may be signed."""
-    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
-        return UpstreamTimeout()
     reason = "the connection failed"
+    refused = isinstance(error, NewConnectionError)
+    late = isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError)
+    if late and not refused:
+        return UpstreamTimeout()
     if isinstance(error, NameResolutionError):
         reason = "its name is not known"
     elif isinstance(error, SSLError | ssl.SSLError):
@@ -209,8 +228,9 @@ def as_upstream_error(error: Exception) -> UpstreamFailed:
 
 
 def _target(url: str, location: str) -> str:
-    target = urljoin(url, location)
+    target = ""
     try:
+        target = urljoin(url, location)
         scheme, host, _port = origin_of(target)
     except ValueError:
         scheme, host = "", ""

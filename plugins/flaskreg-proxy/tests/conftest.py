@@ -123,7 +123,7 @@ def start_whole_cache(launcher: Launcher) -> StartCache:
 
 
 @pytest.fixture(scope="session")
-def push_random(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+def push_random() -> Callable[..., str]:
     """Return a function that pushes a blob that nobody has had before."""
     made = iter(range(1_000_000))
 

@@ -215,7 +215,7 @@ def test_a_cut_upstream_is_asked_to_go_on(
     push_random: PushRandom,
     ignore_range: bool,
 ) -> None:
-    """From where it was cut; one that knows no ranges sends it all, which is skipped."""
+    """From where it was cut; of one that knows no ranges the beginning is skipped."""
     digest = push_random(registry, 16 * MIB)
     cache = start_cache(upstream.url, workers=4)
     upstream.first(1, "/blobs/", cut_at=8 * MIB)
@@ -238,7 +238,7 @@ def test_an_upstream_that_is_always_cut_ends_in_a_cut(
     digest = push_random(registry3, 4 * MIB)
     cache = start_cache(upstream3.url)
 
-    def cut(request: object) -> Fault | None:
+    def cut(_request: object) -> Fault | None:
         if upstream3.count("GET", "/blobs/") == 0:
             return Fault(cut_at=MIB)
         return Fault(drop=True)

@@ -176,7 +176,7 @@ def test_other_digests_and_the_empty_blob(
 
 
 def test_the_tags_are_the_upstreams(
-    upstream: FaultyProxy, start_cache: StartCache, image: Layout
+    upstream: FaultyProxy, start_cache: StartCache
 ) -> None:
     """A page at a time; what is here when the upstream fails."""
     cache = start_cache(upstream.url)
