@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from flaskreg import hookimpl
 from flaskreg.cache import DescriptorCache
@@ -18,6 +20,10 @@ from flaskreg_proxy.registry import ProxyRegistry
 from flaskreg_proxy.tokens import TokenStore
 from flaskreg_proxy.upstreams import make_upstreams
 from flaskreg_proxy.workplace import Workplace
+
+
+if TYPE_CHECKING:
+    import click
 
 
 def make_lifetimes(settings: Settings, driver: StorageDriver) -> Lifetimes:
@@ -56,3 +62,12 @@ def flaskreg_make_registry(
     """Put the caches into the registry."""
     registry = yield
     return make_proxy(settings, driver, cache, registry)
+
+
+@hookimpl
+def flaskreg_register_commands() -> Mapping[str, click.Command]:
+    """Offer ``flaskreg mirror``."""
+    # The progress bar is for the command alone, and not for each worker.
+    from flaskreg_proxy.commands import mirror
+
+    return {"mirror": mirror}
