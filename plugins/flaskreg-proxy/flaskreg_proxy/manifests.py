@@ -12,6 +12,7 @@ from flaskreg.errors import DigestInvalid
 from flaskreg.errors import ManifestUnknown
 from flaskreg.errors import RegistryError
 from flaskreg.manifest import Manifest
+from flaskreg.services import ManifestNotModified
 from flaskreg.services import ManifestStore
 from flaskreg_proxy.budget import FETCH
 from flaskreg_proxy.budget import REVALIDATION
@@ -72,14 +73,23 @@ class ProxyManifests(ManifestStore):
         """
         counters = self._context.counters
         counters.manifest_requests += 1
-        held = self._held(tag)
-        if held is None:
-            self._look_up_new(tag)
+        held: Digest | None = None
+        try:
+            manifest = self._local.get_tagged(tag)
+        except ManifestUnknown:
             counters.manifest_misses += 1
+            self._look_up_new(tag)
+        except ManifestNotModified:
+            if self._fresh(tag):
+                raise
+            held = self._context.local.tags.get(tag)
         else:
-            if not self._fresh(tag):
-                self._renew(tag, held)
             counters.manifest_hits += 1
+            if self._fresh(tag):
+                return self._served(manifest)
+            held = manifest.digest
+        if held is not None:
+            self._renew(tag, held)
         return self._served(self._local.get_tagged(tag))
 
     def put(
@@ -115,13 +125,12 @@ class ProxyManifests(ManifestStore):
 
     # Tags
 
-    def _held(self, tag: str) -> Digest | None:
-        """Return the digest that a tag names here, when its manifest is here too."""
+    def _is_here(self, tag: str) -> bool:
+        """Whether a tag is here, and the manifest that it names."""
         try:
-            digest = self._context.local.tags.get(tag)
+            return self._local.exists(self._context.local.tags.get(tag))
         except ManifestUnknown:
-            return None
-        return digest if self._local.exists(digest) else None
+            return False
 
     def _fresh(self, tag: str) -> bool:
         """Whether a tag is served as it is here."""
@@ -142,7 +151,7 @@ class ProxyManifests(ManifestStore):
         context.check_online()
         lease = context.freshness.lease(self._name, tag, FETCH)
         try:
-            if self._held(tag) is None:
+            if not self._is_here(tag):
                 within(FETCH, lambda: self._look_up(tag, None, Budget(FETCH)))
         except NotThere:
             raise ManifestUnknown(f"unknown tag={tag}") from None

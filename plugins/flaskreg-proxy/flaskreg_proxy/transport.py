@@ -115,10 +115,10 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._own.clear()
-        self._others.clear()
-        for manager in self._proxies.values():
-            manager.clear()
+        made = [vars(self).get(name) for name in ("_own", "_others")]
+        for manager in (*made, *self._proxies.values()):
+            if manager is not None:
+                manager.clear()
 
     def send(
         self,
