@@ -652,3 +652,20 @@ def test_what_one_process_writes_the_other_reads(
     other_process(root, "delete", "/a")
     with pytest.raises(PathNotFound):
         driver.get_content("/a/file")
+
+
+def test_the_file_behind_a_path(tmp_path: Path) -> None:
+    """It can be read as it grows, and who has it open keeps it when it is moved."""
+    driver = FilesystemDriver(str(tmp_path))
+    filename = driver.filename("/a/b")
+    with driver.writer("/a/b") as writer:
+        writer.write(b"con")
+        with open(filename, "rb") as file:
+            assert file.read() == b"con"
+            writer.write(b"tent")
+            writer.commit()
+            driver.move("/a/b", "/c")
+            assert file.read() == b"tent"
+    assert driver.filename("/c") == str(tmp_path / "c")
+    with pytest.raises(InvalidPath):
+        driver.filename("/a/../b")

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from faulty import FaultyProxy
+from harness import StartCache
+from live.api import Api
+from live.images import Layout
+from live.images import make_layout
+from live.servers import Launcher
+from live.servers import Server
 
-
-PROJECT = Path(__file__).resolve().parents[3]
-# The servers, clients and images of the core's live tests.
-sys.path.insert(0, str(PROJECT / "tests"))
-
-from faulty import FaultyProxy  # noqa: E402
-from live import servers  # noqa: E402
-from live.api import Api  # noqa: E402
-from live.images import Layout  # noqa: E402
-from live.images import make_layout  # noqa: E402
-from live.servers import Launcher  # noqa: E402
-from live.servers import Server  # noqa: E402
-
-
-StartCache = Callable[..., Server]
 
 MIB = 1 << 20
 
@@ -134,21 +125,3 @@ def push_random() -> Callable[..., str]:
         return Api(server.url, name, timeout=300).push_blob(content)
 
     return push
-
-
-def tree(server: Server) -> list[str]:
-    """Return the files of a server below its root."""
-    return sorted(
-        str(path.relative_to(server.root))
-        for path in server.root.rglob("*")
-        if path.is_file()
-    )
-
-
-def stored(server: Server, digest: str) -> Path:
-    """Return where a server keeps a blob, when it does."""
-    encoded = digest.partition(":")[2]
-    return server.tree / "blobs" / "sha256" / encoded[:2] / encoded / "data"
-
-
-assert servers.PROJECT == PROJECT

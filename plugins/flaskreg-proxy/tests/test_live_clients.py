@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import StartCache
 from faulty import FaultyProxy
+from harness import StartCache
 from live.api import Api
 from live.clients import Podman
 from live.clients import layout_digest

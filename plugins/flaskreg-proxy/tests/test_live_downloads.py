@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from conftest import StartCache
-from conftest import stored
 from faulty import Fault
 from faulty import FaultyProxy
+from harness import StartCache
+from harness import stored
 from live.servers import Server
 from live.tools import wait_until
 

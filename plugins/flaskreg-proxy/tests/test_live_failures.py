@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import StartCache
 from faulty import FaultyProxy
+from harness import StartCache
 from live.api import ACCEPT
 from live.api import Api
 from live.api import expect

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import StartCache
 from faulty import FaultyProxy
+from harness import StartCache
 from live.api import Api
 from live.api import expect
 from live.images import Layout

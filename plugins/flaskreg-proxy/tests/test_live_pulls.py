@@ -8,10 +8,10 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
-from conftest import StartCache
-from conftest import stored
-from conftest import tree
 from faulty import FaultyProxy
+from harness import StartCache
+from harness import stored
+from harness import tree
 from live.api import Api
 from live.api import expect
 from live.images import Layout
