@@ -236,7 +236,7 @@ class Download(threading.Thread):
             if lease is not None:
                 self._observe()
                 return lease
-            if not self.growth.readers:
+            if self.growth.end_unread():
                 raise DownloadCut
             time.sleep(POLL)
 
@@ -363,7 +363,8 @@ class Download(threading.Thread):
                 return
         if self._unwanted_since is None:
             self._unwanted_since = now
-        if now - self._unwanted_since > self._downloads.patience:
+        late = now - self._unwanted_since > self._downloads.patience
+        if late and self.growth.end_unread():
             _log.info("proxy: %s: nobody waits for it any more", self.digest)
             raise DownloadCut
 

@@ -95,6 +95,14 @@ class Growth:
             self._begun = True
             self._changed.notify_all()
 
+    def end_unread(self) -> bool:
+        """End it when nobody reads it, and let nobody enter it in that moment."""
+        with self._changed:
+            if self.readers:
+                return False
+            self.ended, self.error = True, DownloadCut()
+            return True
+
     def end(self, error: Exception | None = None) -> None:
         """Say that all is there and verified, or that it never will be."""
         with self._changed:

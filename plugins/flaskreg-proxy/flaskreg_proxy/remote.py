@@ -40,6 +40,8 @@ LIST_LIMIT = 16 << 20
 MOST_PAGES = 200
 _RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')
+#: media types that say nothing of a manifest, so that its content has to.
+_VAGUE = frozenset({"application/json", "application/octet-stream", "text/plain"})
 #: how an upstream says that it does not know a method.
 _UNKNOWN_METHOD = frozenset({400, 403, 405, 501})
 
@@ -49,6 +51,7 @@ class RemoteManifest:
     """A manifest as the upstream gave it; not parsed, and its digest not verified."""
 
     content: bytes
+    #: ``""`` when the upstream does not tell.
     media_type: str
 
 
@@ -100,7 +103,8 @@ class RemoteRepository:
         reply = self._request("GET", f"manifests/{reference}", budget, headers)
         content = reply.read_all(self._manifest_bytes)
         reply.close()
-        return RemoteManifest(content, essence(reply.headers.get("Content-Type", "")))
+        media_type = essence(reply.headers.get("Content-Type", ""))
+        return RemoteManifest(content, "" if media_type in _VAGUE else media_type)
 
     # Blobs
 

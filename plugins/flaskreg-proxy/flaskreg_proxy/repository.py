@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+
+from flaskreg.descriptor import Descriptor
+from flaskreg.digest import Digest
 from flaskreg.errors import BlobUploadInvalid
 from flaskreg.services import ManifestServiceOption
 from flaskreg.services import ManifestStore
@@ -30,9 +35,16 @@ class NoUploads(UploadStore):
         del algorithm, owner
         raise self._context.refusal()
 
-    def resume(self, session_id: str, owner: str = "") -> UploadSession:
+    def take(self, digest: Digest, chunks: Iterable[bytes]) -> Descriptor:
+        """Refuse a whole blob."""
+        del digest, chunks
+        raise self._context.refusal()
+
+    def resume(
+        self, session_id: str, owner: str = "", promised: datetime | None = None
+    ) -> UploadSession:
         """Know none; the answer is CNCF distribution's."""
-        del session_id, owner
+        del session_id, owner, promised
         raise BlobUploadInvalid
 
 

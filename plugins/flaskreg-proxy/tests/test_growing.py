@@ -113,6 +113,17 @@ def test_what_it_ends_in_before_the_first_byte() -> None:
     assert done.wait_begun() is False
 
 
+def test_nobody_enters_what_is_given_up(fill: Fill) -> None:
+    """It is given up when nobody reads it, and who comes then begins anew."""
+    reader = fill.reader()
+    assert not fill.growth.end_unread()
+    reader.close()
+    assert fill.growth.end_unread()
+    assert not fill.growth.enter()
+    fill.growth.end()
+    assert isinstance(fill.growth.error, DownloadCut)
+
+
 def test_the_file_is_closed_with_its_last_reader(fill: Fill) -> None:
     before = len(os.listdir("/proc/self/fd"))
     readers = [fill.reader() for _ in range(3)]
