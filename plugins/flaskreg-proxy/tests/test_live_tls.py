@@ -11,7 +11,6 @@ from live.api import Api
 from live.api import expect
 from live.images import Layout
 from live.servers import Launcher
-from live.servers import Server
 from live.tools import need
 from live.tools import run
 
@@ -49,7 +48,6 @@ def certificates(tmp_path: Path) -> dict[str, tuple[str, str]]:
 )
 def test_tls(
     launcher: Launcher,
-    registry3: Server,
     start_cache: StartCache,
     image: Layout,
     certificates: dict[str, tuple[str, str]],
@@ -61,14 +59,19 @@ def test_tls(
     tls: dict[str, Any] = {"certificate": certificate, "key": key}
     if wants_client:
         tls["clientcas"] = [certificates["client"][0]]
-    origin = launcher.distribution("3", {"http": {"tls": tls}}, root=registry3.root)
+    origin = launcher.distribution("3", {"http": {"tls": tls}})
+    url = f"https://{origin.host}"
+    at_home = Api(url, "team/app")
+    at_home.session.trust_env = False
+    at_home.session.verify = certificate
+    at_home.session.cert = certificates["client"] if wants_client else None
+    at_home.push(image, "v1")
     known = {
         "ca": certificate,
         "insecure": True,
         "certificate": certificates["client"][0],
         "key": certificates["client"][1],
     }
-    url = f"https://{origin.host}"
     cache = start_cache(url, tls={name: known[name] for name in given})
     api = Api(cache.url, "up/team/app")
     answer = expect(api.call("GET", "manifests/v1"), status)
