@@ -52,7 +52,7 @@ def pull(server: Server, digest: str, name: str = "up/team/app") -> Pulled:
             pulled.first_byte = pulled.first_byte or time.monotonic()
             pulled.size += len(chunk)
             digester.update(chunk)
-        pulled.whole = pulled.size == stated
+        pulled.whole = pulled.status == 200 and pulled.size == stated
     except (http.client.HTTPException, OSError):
         pulled.whole = False
     finally:
