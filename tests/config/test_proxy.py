@@ -57,3 +57,20 @@ def test_a_tag_is_looked_up_at_once_as_distribution_does(load: Load) -> None:
     """A whole cache behaves as distribution's; an upstream spares its rate limit."""
     proxy = load(text(upstreams=[UPSTREAM])).proxy
     assert (proxy.tagttl, proxy.upstreams[0].tagttl) == (0, 60)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"remoteurl": "https://me:canary@example.com/?x=y"},
+        {"mirrors": ["ftp://me:canary@example.com"]},
+        {"upstreams": [{**UPSTREAM, "remoteurl": "me://me:canary@example.com"}]},
+    ],
+)
+def test_a_password_in_a_wrong_url_is_not_told(
+    load: Load, proxy: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text(**proxy))
+    assert "canary" not in str(caught.value)
+    assert "me:***@example.com" in str(caught.value)
