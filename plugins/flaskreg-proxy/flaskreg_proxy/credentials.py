@@ -10,9 +10,8 @@ import time
 from typing import NamedTuple
 from typing import Protocol
 
-from flaskreg_proxy.errors import UpstreamFailed
-
 from flaskreg.config.proxy import Remote
+from flaskreg_proxy.errors import UpstreamFailed
 
 
 _log = logging.getLogger("flaskreg")
