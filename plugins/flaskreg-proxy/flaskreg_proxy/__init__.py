@@ -1,0 +1,1 @@
+"""A pull-through cache as a plugin of flaskreg."""
