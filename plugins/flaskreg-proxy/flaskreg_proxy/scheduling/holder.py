@@ -74,7 +74,7 @@ class Holder:
         self._tools = tools
         self._lease = lease
         self._clock = tools.clock
-        self._roster = Roster(tools.driver, tools.clock)
+        self._roster = Roster(tools.driver, tools.clock, tools.pace.expiry)
         self._state = StateFile(tools.driver, tools.clock, tools.limits.lifetime)
         self._grants = Grants(tools.limits.max_bytes)
         self._round: Round | None = None

@@ -26,6 +26,7 @@ from flaskreg_proxy.scheduling.documents import names_in
 from flaskreg_proxy.scheduling.documents import read_document
 from flaskreg_proxy.scheduling.documents import value_of
 from flaskreg_proxy.scheduling.documents import write_document
+from flaskreg_proxy.scheduling.silence import Silence
 
 
 _log = logging.getLogger("flaskreg.proxy.scheduler")
@@ -47,8 +48,7 @@ class Lease:
         self._owner = owner
         self._clock = clock
         self._expiry = expiry
-        self._seen: tuple[int, Any] | None = None
-        self._seen_at = 0.0
+        self._silence: Silence | None = None
         self._renewed_at = 0.0
         self._count = 0
         #: the generation that this worker holds; -1 when it does not.
@@ -109,11 +109,11 @@ class Lease:
             return True
         if is_gone(found, self._clock):
             return True
-        now = self._clock.steady()
-        if self._seen != (generation, found):
-            self._seen, self._seen_at = (generation, found), now
-        expiry = value_of(found, "expiry", self._expiry)
-        return now - self._seen_at > max(expiry, self._expiry)
+        now, sign = self._clock.steady(), (generation, found)
+        if self._silence is None:
+            self._silence = Silence(sign, now)
+        expiry = max(value_of(found, "expiry", self._expiry), self._expiry)
+        return self._silence.look(sign, now, expiry)
 
     def _renew(self) -> None:
         if self._clock.steady() - self._renewed_at >= self._expiry / 5:

@@ -20,6 +20,7 @@ from flaskreg_proxy.scheduling.documents import value_of
 from flaskreg_proxy.scheduling.documents import write_document
 from flaskreg_proxy.scheduling.lease import is_gone
 from flaskreg_proxy.scheduling.lease import process_marks
+from flaskreg_proxy.scheduling.silence import Silence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,23 +90,19 @@ class SignsOfLife:
 
 
 @dataclass(slots=True)
-class _Sight:
-    document: Mapping[str, Any] | None
-    at: float
-
-
-@dataclass(slots=True)
 class Roster:
     """The looking side: which workers live.
 
     :param driver: where their signs are.
     :param clock: a steady one: a worker is dead when its sign has not changed for as
         long as it said itself, on the clock of who looks.
+    :param expiry: seconds after which a worker is dead that did not say so.
     """
 
     driver: StorageDriver
     clock: Clock
-    _seen: dict[str, _Sight] = field(default_factory=dict)
+    expiry: float
+    _seen: dict[str, Silence] = field(default_factory=dict)
 
     def look(self) -> tuple[dict[str, Beat], list[str]]:
         """Return the beats of those that live, and the names of those that do not."""
@@ -125,7 +122,7 @@ class Roster:
         """Drop what is left of a dead worker, unless there is something new of it."""
         known = self._seen.pop(worker, None)
         found = read_document(self.driver, places.beat(worker))
-        if found is not None and (known is None or known.document != found):
+        if found is not None and (known is None or known.sign != found):
             return
         left = set(names_in(self.driver, places.worker(worker))) - {"beat"}
         if not left:
@@ -134,12 +131,10 @@ class Roster:
 
     def _is_dead(self, name: str, document: Mapping[str, Any]) -> bool:
         now = self.clock.steady()
-        known = self._seen.get(name)
-        if known is None or known.document != document:
-            self._seen[name] = known = _Sight(document, now)
-        if is_gone(document, self.clock):
-            return True
-        return now - known.at > value_of(document, "expiry", 0.0)
+        expiry = max(value_of(document, "expiry", self.expiry), self.expiry)
+        silence = self._seen.setdefault(name, Silence(document, now))
+        dead = silence.look(document, now, expiry)
+        return dead or is_gone(document, self.clock)
 
 
 def _parse(document: Mapping[str, Any]) -> Beat:

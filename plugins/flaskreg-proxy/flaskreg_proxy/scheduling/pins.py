@@ -65,11 +65,6 @@ class Pins:
                 return condemned
             return condemned.intersection(self._counts)
 
-    def pinned(self, digest: Digest) -> bool:
-        """Whether content is in use here."""
-        with self._lock:
-            return self._counts[digest] > 0 or self._counts[_ALL] > 0
-
     @contextmanager
     def hold(self, digest: Digest | None) -> Iterator[None]:
         """Keep content, or all content, from being removed."""

@@ -135,7 +135,7 @@ class StateFile:
         for value in document.values():
             try:
                 key, entry = self._parse_entry(value)
-            except (ValueError, TypeError, OverflowError, RegistryError):
+            except (LookupError, TypeError, ValueError, ArithmeticError, RegistryError):
                 bad += 1
                 continue
             yield key, Entry(entry.kind, entry.size, min(entry.used - ahead, now))

@@ -118,16 +118,6 @@ class Table:
         content = self._contents.get(digest)
         return frozenset(content.repositories) if content else frozenset()
 
-    def last_used(self, digest: Digest) -> float:
-        """Return when content was last used, in whatever repository."""
-        return max(
-            (
-                self._entries[Key(name, digest)].used
-                for name in self.repositories(digest)
-            ),
-            default=float("-inf"),
-        )
-
     def items(self) -> Iterator[tuple[Key, Entry]]:
         """Yield the entries; nothing may be changed meanwhile."""
         yield from self._entries.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,10 +20,10 @@ from typing import Any
 
 from cached import QUICK
 from cached import Cached
-from cached import make_driver
 from flaskreg_proxy.scheduling import GuardedRepository
 from flaskreg_proxy.scheduling import Limits
 
+from flaskreg.defaults.filesystem import FilesystemDriver
 from flaskreg.digest import Digest
 from flaskreg.digest import parse_digest
 
@@ -89,13 +90,26 @@ def wait_for(condition: Callable[[], object], patience: float = PATIENCE) -> Non
         time.sleep(0.02)
 
 
+class SlowDriver(FilesystemDriver):
+    """Files whose deletes take a while, as on a busy disk or over a network."""
+
+    def __init__(self, root: str, delay: float) -> None:
+        super().__init__(root)
+        self._delay = delay
+
+    def delete(self, path: str, *, durable: bool = True) -> None:
+        if "/blobs/" in path:
+            time.sleep(self._delay)
+        super().delete(path, durable=durable)
+
+
 class Stage:
     """What a worker process can do."""
 
     def __init__(self, root: str, settings: dict[str, Any]) -> None:
         self.prefix = settings.pop("prefix", "")
-        limits = Limits(**settings)
-        self.cached = Cached(make_driver(root), limits, prefix=self.prefix)
+        driver = SlowDriver(root, settings.pop("slow", 0.0))
+        self.cached = Cached(driver, Limits(**settings), prefix=self.prefix)
         self.held = contextlib.ExitStack()
         self.cached.scheduler.start()
 
@@ -122,16 +136,20 @@ class Stage:
                     done += 1
         return done
 
-    def push_many(self, name: str, content: str, seconds: float) -> list[int]:
-        """Push one blob over and over, and count how often it was not there after."""
+    def push_many(self, name: str, contents: list[str], seconds: float) -> list[int]:
+        """Push blobs over and over, and count how often one was not there after."""
         repository = GuardedRepository(
             self.cached.registry.repository(name), self.cached.scheduler.hold
         )
-        digest, pushed, lost = Digest.of(content.encode()), 0, 0
+        pushed, lost = 0, 0
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            repository.uploads.start().commit(digest, [content.encode()])
+            content = random.choice(contents).encode()
+            digest = Digest.of(content)
+            repository.uploads.start().commit(digest, [content])
             pushed += 1
+            # Linked as it is now, it may not go.
+            time.sleep(random.uniform(0.0, 0.02))
             lost += not self.cached.stored(digest)
             self.cached.registry.repository(name).blobs._links.unlink(digest)
         return [pushed, lost]

@@ -16,6 +16,7 @@ from flaskreg_proxy.scheduling import survey
 from flaskreg.config import ConfigError
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
+from flaskreg.driver import DriverError
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import ManifestUnknown
 
@@ -198,30 +199,6 @@ def test_pinned_content_stays(make_cached, clock):
     assert not cached.stored(big)
 
 
-@pytest.mark.parametrize("late", [0, 1, 2])
-def test_what_comes_into_use_while_it_is_condemned_stays(make_cached, clock, late):
-    """Pinned or used after *late* looks of the scheduler, of which the third removes."""
-    for use in ("pin", "touch"):
-        cached = make_cached(Limits(ttl=DAY))
-        digest = cached.fill("a", f"{use} {late}".encode())
-        cached.ticks(1)
-        clock.now += DAY + 1
-        if late == 2:
-            cached.ticks(1)
-        for _ in range(min(late, 1)):
-            cached.ticks(1)
-        if use == "pin":
-            with cached.scheduler.pinned(digest):
-                cached.ticks(1)
-                assert cached.stored(digest) or late == 2
-        else:
-            stored = cached.stored(digest)
-            cached.scheduler.touch("a", "blob", digest, 5)
-            cached.ticks(5)
-            assert cached.stored(digest) == stored
-        cached.scheduler.close()
-
-
 def test_a_late_expiry_does_not_break_a_pull(make_cached, clock):
     """Who has begun to read reads to the end, also without a pin."""
     cached = make_cached(Limits(ttl=DAY))
@@ -238,7 +215,7 @@ def test_a_late_expiry_does_not_break_a_pull(make_cached, clock):
     assert begun + rest == content
 
 
-def test_descriptors_do_not_outlive_content(make_cached, clock, driver):
+def test_descriptors_do_not_outlive_content(make_cached, clock):
     """Neither in this worker, nor in one that remembers what it has served."""
     cached, other = make_cached(WEEK), make_cached(WEEK)
     digest = cached.fill("a", b"one")
@@ -313,8 +290,6 @@ def test_a_failing_storage_breaks_no_pull(make_cached, clock, monkeypatch, caplo
     @contextmanager
     def broken():
         def fail(*_, **__):
-            from flaskreg.driver import DriverError
-
             raise DriverError("/", "the network is down")
 
         with monkeypatch.context() as patch:
