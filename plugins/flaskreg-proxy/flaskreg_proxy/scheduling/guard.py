@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import ExitStack
@@ -17,12 +18,15 @@ from typing import BinaryIO
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
 from flaskreg.digest import Digest
+from flaskreg.lru import LRU
 from flaskreg.manifest import Manifest
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import BlobStore
 from flaskreg.services import ManifestServiceOption
 from flaskreg.services import ManifestStore
+from flaskreg.services import Registry
 from flaskreg.services import Repository
+from flaskreg.services import Scope
 from flaskreg.services import SignatureStore
 from flaskreg.services import UploadSession
 from flaskreg.services import UploadStore
@@ -30,6 +34,44 @@ from flaskreg.services import UploadStore
 
 #: keeps content, or all content for ``None``, while it is entered.
 Hold = Callable[[Digest | None], AbstractContextManager[None]]
+
+
+#: repositories that are remembered in a process.
+_REPOSITORIES = 4096
+
+
+class GuardedRegistry(Registry):
+    """A registry all of whose repositories are guarded.
+
+    :param registry: the one whose they are.
+    :param hold: keeps content.
+    """
+
+    def __init__(self, registry: Registry, hold: Hold) -> None:
+        self._registry = registry
+        self._hold = hold
+        self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
+
+    def scope(self) -> Scope:
+        """Return the names that are served."""
+        return self._registry.scope()
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository, remembered when it was asked for before."""
+        repository = self._memory.get(name)
+        if repository is None:
+            plain = self._registry.repository(name)
+            repository = GuardedRepository(plain, self._hold)
+            self._memory.set(name, repository)
+        return repository
+
+    def iter_repositories(self, last: str = "") -> Iterator[str]:
+        """Yield the names of the repositories after *last*."""
+        return self._registry.iter_repositories(last)
+
+    def iter_holders(self, digest: Digest, limit: int) -> Iterator[str]:
+        """Yield names of repositories that hold blob *digest*."""
+        return self._registry.iter_holders(digest, limit)
 
 
 class GuardedRepository(Repository):

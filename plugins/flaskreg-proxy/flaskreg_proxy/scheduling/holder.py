@@ -119,7 +119,8 @@ class Holder:
     def save(self) -> None:
         """Bring all that is known to the disk, and drop the journals of it."""
         self._saved_at = self._clock.steady()
-        if (self._dirty or self._merged) and self._still_holds(0.0):
+        new = self._dirty or self._merged or self._state.is_outdated()
+        if new and self._still_holds(0.0):
             if self._state.is_foreign():
                 self._merge_state()
             self._state.write(self._iter_measured())

@@ -46,6 +46,8 @@ _KINDS = (BLOB, MANIFEST)
 #: what distribution keeps content for when nothing is configured, in seconds; it stands
 #: for "for ever", which the file cannot say.
 _DEFAULT_LIFETIME = 7 * 24 * 3600.0
+#: seconds that a clock may be off before the state is written anew for it.
+_SLEWED = 5.0
 #: a state of more bytes than this is none.
 _LARGEST = 1 << 30
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -68,6 +70,8 @@ class StateFile:
         self._clock = clock
         self._lifetime = lifetime or _DEFAULT_LIFETIME
         self._signature: Signature | None = None
+        #: what the wall clock was ahead of the steady one for the times in the file.
+        self._ahead: float | None = None
 
     def modified(self) -> float | None:
         """Return when it was last written, in seconds since 1970, if that is known."""
@@ -77,6 +81,12 @@ class StateFile:
     def is_foreign(self) -> bool:
         """Whether somebody else has written it since this object did."""
         return self._sign() != self._signature
+
+    def is_outdated(self) -> bool:
+        """Whether the wall clock was set since the times in the file were written."""
+        if self._ahead is None:
+            return False
+        return abs(self._clock.wall() - self._clock.steady() - self._ahead) > _SLEWED
 
     def read(self, set_forward: float = 0.0) -> list[tuple[Key, Entry]]:
         """Return the entries, those that were used least recently first.
@@ -101,6 +111,7 @@ class StateFile:
             self._put_aside(error)
             return []
         self._signature = signature
+        self._ahead = self._clock.wall() - self._clock.steady() - set_forward
         found = list(self._parse(document or {}, set_forward))
         found.sort(key=lambda item: item[1].used)
         return found
@@ -111,6 +122,7 @@ class StateFile:
         lines = (self._format(key, entry, ahead) for key, entry in items)
         content = "{" + ",".join(lines) + "}"
         self._driver.put_content(places.STATE, content.encode())
+        self._ahead = ahead
         self._signature = self._sign()
 
     def _format(self, key: Key, entry: Entry, ahead: float) -> str:

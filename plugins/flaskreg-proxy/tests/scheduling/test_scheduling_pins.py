@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from cached import DAY
 from cached import QUICK
+from flaskreg_proxy.scheduling import GuardedRegistry
 from flaskreg_proxy.scheduling import GuardedRepository
 from flaskreg_proxy.scheduling import Limits
 
@@ -204,8 +205,10 @@ def test_pushes_keep_what_they_store(pair, clock, how, monkeypatch):
 def test_a_guarded_repository_is_the_repository(make_cached):
     """All that it does not keep is that of the other one."""
     cached = make_cached(LIMITS)
-    plain = cached.registry.repository("a")
-    guarded = GuardedRepository(plain, cached.scheduler.hold)
+    registry = GuardedRegistry(cached.registry, cached.scheduler.hold)
+    guarded = registry.repository("a")
+    assert registry.repository("a") is guarded
+    assert registry.scope() is cached.registry.scope()
     assert not guarded.exists()
     session = guarded.uploads.start()
     assert session.append([b"on"]) == session.size == 2
@@ -233,6 +236,8 @@ def test_a_guarded_repository_is_the_repository(make_cached):
     assert manifests.get(manifest.digest).content == content
     assert manifests.get_tagged("latest").digest == manifest.digest
     assert list(manifests.warnings(manifest)) == []
+    assert registry.repositories(10) == ["a"]
+    assert list(registry.iter_holders(digest, 10)) == ["a"]
     guarded.signatures.put(manifest.digest, b"one", b"two")
     assert sorted(guarded.signatures.get(manifest.digest)) == [b"one", b"two"]
     guarded.uploads.start().cancel()
