@@ -70,8 +70,15 @@ class Lease:
         return self._acquire()
 
     def check(self) -> bool:
-        """Whether this worker still holds the lease."""
-        return self.generation >= 0 and self._highest() == self.generation
+        """Whether this worker still holds the lease.
+
+        Where two can make one name, the one who was last has it.
+        """
+        return (
+            self.generation >= 0
+            and self._highest() == self.generation
+            and self._owner_of(self.generation) == self._owner
+        )
 
     def release(self) -> None:
         """Let the next worker have the lease at once."""
@@ -93,10 +100,10 @@ class Lease:
             )
         except PathExists:
             return False
-        # A driver that cannot make a name exclusively lets the last one have it.
-        if self._owner_of(generation) != self._owner:
-            return False
         self.generation, self.before = generation, found
+        if not self.check():
+            self.generation = -1
+            return False
         self._renewed_at = self._clock.steady()
         for older in names_in(self._driver, places.LEASES):
             if older < places.lease(generation).rpartition("/")[2]:

@@ -9,6 +9,7 @@
       workers/<worker>/
         beat                          that a worker lives, and what it acknowledges
         journal-<sequence>            what it has used; written once
+      ballast                         given back when the disk is full
       vetoes/<algorithm>-<hex>        content that came into use at the last moment
 
 Each file has one writer. Nothing is read, changed and written back.
@@ -24,6 +25,7 @@ ROOT = "/flaskreg-scheduler"
 LEASES = f"{ROOT}/lease"
 CONTROL = f"{ROOT}/control"
 WORKERS = f"{ROOT}/workers"
+BALLAST = f"{ROOT}/ballast"
 VETOES = f"{ROOT}/vetoes"
 JOURNAL = "journal-"
 

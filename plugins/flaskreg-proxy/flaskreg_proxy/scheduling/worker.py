@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import partial
 
 from flaskreg.driver import DriverError
+from flaskreg.driver import StorageFull
+from flaskreg_proxy.scheduling.ballast import Ballast
 from flaskreg_proxy.scheduling.control import read_control
 from flaskreg_proxy.scheduling.holder import Holder
 from flaskreg_proxy.scheduling.holder import Tools
@@ -46,6 +48,7 @@ class Worker:
         self.room = Room(name, tools.limits.max_bytes, self._wake.set)
         self._signs = SignsOfLife(driver, name, tools.clock, pace.expiry)
         self._lease = Lease(driver, name, tools.clock, pace.expiry)
+        self._ballast = Ballast(driver)
         self._holder: Holder | None = None
         self._beat = Beat()
         self._ticking = threading.Lock()
@@ -74,6 +77,9 @@ class Worker:
                 if self._holder is None:
                     self._holder = Holder(self._tools, self._lease)
                 self._holder.turn()
+                if self._tools.driver.renames and not self._holder.busy:
+                    # An object store is not full.
+                    self._ballast.load()
             else:
                 self._holder = None
             busy = self._holder is not None and self._holder.busy
@@ -139,11 +145,17 @@ class Worker:
         """Do what is due; a failure is told once and tried again."""
         try:
             self.tick()
+        except StorageFull:
+            self._fail()
+            self._ballast.drop()
         except Exception:  # noqa: BLE001 - the thread has to outlive any failure
-            if not self._failed:
-                _log.warning("the scheduler fails; it tries again", exc_info=True)
-            self._failed = True
-            # What is in memory may be half done: read it anew.
-            self._holder = None
+            self._fail()
         else:
             self._failed = False
+
+    def _fail(self) -> None:
+        if not self._failed:
+            _log.warning("the scheduler fails; it tries again", exc_info=True)
+        self._failed = True
+        # What is in memory may be half done: read it anew.
+        self._holder = None

@@ -8,17 +8,42 @@ from contextlib import contextmanager
 
 import pytest
 from cached import DAY
+from cached import Cached
 from cached import contents
 from flaskreg_proxy.scheduling import Limits
 from flaskreg_proxy.scheduling import limits as module
 from flaskreg_proxy.scheduling import survey
 
 from flaskreg.config import ConfigError
+from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.driver import DriverError
+from flaskreg.driver import StorageFull
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import ManifestUnknown
+
+
+class SmallDisk(InMemoryDriver):
+    """A disk on which there is room for some bytes."""
+
+    def __init__(self, capacity):
+        super().__init__()
+        self.capacity = capacity
+
+    def used(self):
+        with self._lock:
+            return sum(len(file.content) for file in self._files.values())
+
+    def publish(self, contents, moves=(), exclusive=()):
+        if self.used() + sum(len(content) for _, content in contents) > self.capacity:
+            raise StorageFull(contents[0][0] if contents else "/")
+        super().publish(contents, moves, exclusive)
+
+    def writer(self, path, append_at=None):
+        if self.used() >= self.capacity:
+            raise StorageFull(path)
+        return super().writer(path, append_at)
 
 
 WEEK = Limits(ttl=7 * DAY)
@@ -307,6 +332,28 @@ def test_a_failing_storage_breaks_no_pull(make_cached, clock, monkeypatch, caplo
     clock.now += 2 * DAY
     cached.ticks()
     assert cached.stored(digest), "the use while the storage was down counts"
+
+
+def test_a_full_disk_is_emptied(clock, caplog):
+    """Removing writes a little first: there is room kept for that."""
+    driver = SmallDisk(4 << 20)
+    cached = Cached(driver, WEEK, clock)
+    worker = cached.scheduler._here()
+    digests = []
+    for content in contents(3, size=800_000):
+        digests.append(cached.fill("a", content))
+        cached.ticks(1)
+    clock.now += 3600
+    rest = driver.capacity - driver.used()
+    driver.put_content("/rest", b"x" * rest)
+    with pytest.raises(StorageFull):
+        cached.fill("a", b"x" * 100_000)
+    clock.now += 7 * DAY
+    for _ in range(8):
+        worker._try()
+    assert not any(map(cached.stored, digests))
+    assert "no space left" in caplog.text
+    cached.scheduler.close()
 
 
 def test_content_without_an_entry_gets_one(make_cached, clock):
