@@ -15,6 +15,7 @@ from flaskreg_proxy.scheduling.choice import excess
 from flaskreg_proxy.scheduling.clock import Clock
 from flaskreg_proxy.scheduling.control import Control
 from flaskreg_proxy.scheduling.control import read_control
+from flaskreg_proxy.scheduling.jobs import Jobs
 from flaskreg_proxy.scheduling.journal import Touch
 from flaskreg_proxy.scheduling.journal import drop_piece
 from flaskreg_proxy.scheduling.journal import iter_pieces
@@ -59,6 +60,7 @@ class Tools:
     remove: Remove
     contents: UnlinkedContent | None
     survey: Survey
+    jobs: Jobs
 
 
 class Holder:
@@ -107,6 +109,7 @@ class Holder:
         self._measure()
         self._grant(beats)
         self._go_on_removing(beats)
+        self._tools.jobs.turn(self._still_holds)
         late = self._clock.steady() - self._saved_at >= self._tools.pace.save
         if late or len(self._merged) >= _PIECES:
             self.save()

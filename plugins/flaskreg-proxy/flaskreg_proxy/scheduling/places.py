@@ -10,6 +10,7 @@
         beat                          that a worker lives, and what it acknowledges
         journal-<sequence>            what it has used; written once
       ballast                         given back when the disk is full
+      jobs/<job>                      when a job was run last
       vetoes/<algorithm>-<hex>        content that came into use at the last moment
 
 Each file has one writer. Nothing is read, changed and written back.
@@ -48,6 +49,11 @@ def beat(name: str) -> str:
 def journal(name: str, sequence: int) -> str:
     """Return the path of one piece of a worker's journal."""
     return f"{worker(name)}/{JOURNAL}{sequence:016d}"
+
+
+def job(name: str) -> str:
+    """Return the path of the note of a job's last run."""
+    return f"{ROOT}/jobs/{name}"
 
 
 def veto(digest: Digest) -> str:

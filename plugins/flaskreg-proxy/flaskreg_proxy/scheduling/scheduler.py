@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from contextlib import nullcontext
@@ -18,6 +19,8 @@ from flaskreg.digest import Digest
 from flaskreg.driver import StorageDriver
 from flaskreg_proxy.scheduling.clock import Clock
 from flaskreg_proxy.scheduling.holder import Tools
+from flaskreg_proxy.scheduling.jobs import Job
+from flaskreg_proxy.scheduling.jobs import Jobs
 from flaskreg_proxy.scheduling.limits import Limits
 from flaskreg_proxy.scheduling.limits import Pace
 from flaskreg_proxy.scheduling.limits import free_bytes
@@ -48,6 +51,7 @@ class Scheduler:
     :param covers: whether a repository is one of the cache, all of whose content may be
         removed: such content without an entry gets one. ``None`` when that cannot be
         told.
+    :param jobs: what one of all workers does on a timetable.
     :param pace: how often workers look; ``None`` as it suits the driver.
     :param clock: for tests.
     """
@@ -59,6 +63,7 @@ class Scheduler:
         *,
         cache: DescriptorCache | None = None,
         covers: Callable[[str], bool] | None = None,
+        jobs: Sequence[Job] = (),
         pace: Pace | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -66,6 +71,8 @@ class Scheduler:
         self._limits = limits
         self._cache = cache
         self._covers = covers or _nothing
+        self._jobs = tuple(jobs)
+        self._idle = not limits.bounded and not jobs
         self._pace = pace or pace_for(driver)
         self._clock = clock or Clock()
         self._remove: Remove = Unlinker(driver, cache)
@@ -130,7 +137,7 @@ class Scheduler:
         """
         if remove is not None:
             self._remove = remove
-        if not self._limits.bounded:
+        if self._idle:
             return
         if self._limits.min_free and free_bytes(self._driver) is None:
             _log.warning("min_free has no effect: %r is no disk", self._driver.name)
@@ -176,6 +183,7 @@ class Scheduler:
             remove=self._call_remove,
             contents=contents,
             survey=survey,
+            jobs=Jobs(self._driver, self._clock, self._jobs),
         )
         return Worker(tools)
 

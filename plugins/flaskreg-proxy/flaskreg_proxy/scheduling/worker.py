@@ -91,6 +91,7 @@ class Worker:
         while self._thread is not None and self._thread.is_alive():
             self._wake.set()
             self._thread.join(0.1)
+        self._tools.jobs.end()
         with self._ticking:
             try:
                 self._end()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
+from flaskreg_proxy.scheduling import Job
 from flaskreg_proxy.scheduling import Limits
 from flaskreg_proxy.scheduling import Pace
 from flaskreg_proxy.scheduling import Scheduler
@@ -55,6 +57,7 @@ class Cached:
         clock: Clock | None = None,
         pace: Pace = QUICK,
         prefix: str = "",
+        jobs: Sequence[Job] = (),
     ) -> None:
         self.driver = driver
         self.clock = clock or Clock()
@@ -67,6 +70,7 @@ class Cached:
             limits,
             cache=self.cache,
             covers=lambda name: name.startswith(prefix),
+            jobs=jobs,
             pace=pace,
             clock=clock,
         )
