@@ -13,15 +13,20 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from flaskreg.cache import DescriptorCache
 from flaskreg.digest import ENCODED_LENGTHS
 from flaskreg.digest import Digest
+from flaskreg.digest import parse_digest
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
+from flaskreg.errors import DigestInvalid
 from flaskreg.storage import paths
 from flaskreg.storage.links import Links
 from flaskreg_proxy.scheduling.documents import names_in
+from flaskreg_proxy.scheduling.documents import read_document
+from flaskreg_proxy.scheduling.documents import value_of
 from flaskreg_proxy.scheduling.table import MANIFEST
 
 
@@ -52,8 +57,17 @@ class Unlinker:
         families = [paths.layer]
         if kind == MANIFEST:
             families.append(paths.revision)
+            self._unlink_referrer(repository, digest)
         for family in families:
             Links(self._driver, repository, family).unlink(digest)
+
+    def _unlink_referrer(self, repository: str, digest: Digest) -> None:
+        """Let the subject of a manifest, if it has one, no longer list it."""
+        document = read_document(self._driver, paths.blob_data(digest)) or {}
+        subject = value_of(document, "subject", dict[str, Any]())
+        with suppress(DigestInvalid, PathNotFound):
+            of = parse_digest(value_of(subject, "digest", ""))
+            self._driver.delete(paths.referrer(repository, of, digest))
 
 
 class UnlinkedContent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from collections.abc import Sequence
 from pathlib import Path
@@ -136,7 +137,11 @@ def make_driver(root: Path | str) -> FilesystemDriver:
 def bytes_stored(root: Path) -> int:
     """Return the bytes of all content on the disk."""
     blobs = root / "docker/registry/v2/blobs"
-    return sum(_size(path) for path in blobs.rglob("data"))
+    return sum(
+        _size(Path(folder) / "data")
+        for folder, _, names in os.walk(blobs)
+        if "data" in names
+    )
 
 
 def _size(path: Path) -> int:

@@ -17,6 +17,7 @@ from flaskreg_proxy.scheduling.silence import Silence
 
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.digest import Digest
+from flaskreg.driver import StorageDriver
 
 
 WEEK = Limits(ttl=7 * DAY)
@@ -43,6 +44,53 @@ def test_one_of_many_holds_it(driver, clock):
         assert found == [lease.check() for lease in leases]
         clock.now += 5
         leases[found.index(True)].release()
+
+
+class ObjectStore(InMemoryDriver):
+    """A store in which two can make one name at a time, as the contract allows."""
+
+    renames = False
+    publish = StorageDriver.publish
+
+    def put_content(self, path, content, *, durable=True):
+        del durable
+        InMemoryDriver.publish(self, [(path, content)])
+
+
+def test_one_holds_it_where_names_are_not_exclusive(clock):
+    """Two may think so for a moment; who looks again knows, and removals look."""
+    driver = ObjectStore()
+    leases = [Lease(driver, f"worker{number}", clock, 10.0) for number in range(16)]
+    barrier = threading.Barrier(16)
+
+    def ask(lease):
+        barrier.wait(30)
+        return lease.hold()
+
+    for _ in range(20):
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(ask, leases))
+        assert [lease.check() for lease in leases].count(True) == 1
+        for lease in leases:
+            lease.release()
+
+
+def test_an_object_store_is_scheduled_over(clock):
+    """All of it, on a driver that neither renames nor makes names exclusively."""
+    driver = ObjectStore()
+    workers = [Cached(driver, WEEK, clock) for _ in range(2)]
+    digest = workers[1].fill("a", b"one")
+    for _ in range(2):
+        for worker in workers:
+            worker.ticks(1)
+    clock.now += 8 * DAY
+    for _ in range(4):
+        for worker in workers:
+            worker.ticks(1)
+    assert not workers[0].linked("a", digest)
+    assert not workers[0].stored(digest)
+    for worker in workers:
+        worker.scheduler.close()
 
 
 def test_it_is_taken_over_when_its_holder_is_silent(make_cached, clock):

@@ -97,6 +97,31 @@ def test_manifests_go_too(make_cached, clock):
     assert manifests.get_tagged("latest").content == MANIFEST
 
 
+def test_a_referrer_that_goes_is_not_listed(make_cached, clock):
+    """Its subject stays."""
+    cached = make_cached(WEEK)
+    subject = cached.manifest("library/a", MANIFEST)
+    other = json.loads(MANIFEST) | {
+        "subject": {
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "digest": subject,
+            "size": len(MANIFEST),
+        }
+    }
+    referrer = cached.manifest("library/a", json.dumps(other).encode())
+    referrers = cached.registry.repository("library/a").referrers
+    assert [each.digest for each in referrers.iter_referrers(subject)] == [referrer]
+    cached.ticks(1)
+    clock.now += 6 * DAY
+    cached.manifest("library/a", MANIFEST)
+    cached.ticks(1)
+    clock.now += 2 * DAY
+    cached.ticks()
+    assert not cached.stored(referrer)
+    assert cached.linked("library/a", subject)
+    assert list(referrers.iter_referrers(subject)) == []
+
+
 @pytest.mark.parametrize("ttl", [0, -5, None])
 def test_without_bounds_nothing_is_done(make_cached, clock, driver, ttl):
     """Distribution's ttl 0: for ever, and no file is written."""
