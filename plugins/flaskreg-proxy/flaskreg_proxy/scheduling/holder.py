@@ -250,7 +250,7 @@ class Holder:
         for key in outcome.removed:
             self.table.discard(key)
             self._dirty = True
-        until = self._clock.steady() + tools.pace.expiry
+        until = self._clock.steady() + tools.pace.spare
         self._spared.update(dict.fromkeys(outcome.spared, until))
         if outcome.removed:
             _log.info("removed %d entries of the cache", len(outcome.removed))

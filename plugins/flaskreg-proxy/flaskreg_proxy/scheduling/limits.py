@@ -57,6 +57,7 @@ class Pace:
     :param expiry: after which a worker or a holder without a sign of life is dead.
     :param save: between two writes of the state; journals keep what is newer.
     :param renew: between two notes of the use of one content.
+    :param spare: that content is left alone which was in use, or could not be removed.
     :param batch: entries that are removed at once.
     """
 
@@ -64,6 +65,7 @@ class Pace:
     expiry: float = 30.0
     save: float = 60.0
     renew: float = 15.0
+    spare: float = 30.0
     batch: int = 256
 
 

@@ -43,7 +43,7 @@ def _nothing(name: str) -> bool:
 class Scheduler:
     """How long cached content is kept; see :class:`flaskreg_proxy.lifetimes.Lifetimes`.
 
-    Constructing it does no I/O, and it may be used in processes that are forked later.
+    Constructing it does no I/O, and a process that is forked has a worker of its own.
 
     :param driver: where content is, and the scheduler's own files.
     :param limits: what bounds the cache; without a bound nothing is ever done.
@@ -129,7 +129,10 @@ class Scheduler:
             yield given
 
     def start(self, remove: Remove | None = None) -> None:
-        """Begin, in this process and in those that are forked from it.
+        """Begin in this process; in each one for itself, after it was forked.
+
+        A thread that runs in a process while it is forked may hold what the storage
+        driver locks, and the new process would wait for it for ever.
 
         :param remove: takes content out of a repository on expiry; called with
             repository, kind and digest, in a thread of any worker, again when it

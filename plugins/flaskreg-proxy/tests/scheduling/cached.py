@@ -27,7 +27,7 @@ DAY = 24 * 3600.0
 
 #: quick enough for a test with processes; the expiry of workers is long enough for a
 #: machine that is busy.
-QUICK = Pace(beat=0.05, expiry=3.0, save=0.5, renew=0.1, batch=64)
+QUICK = Pace(beat=0.05, expiry=10.0, save=0.5, renew=0.1, spare=1.0, batch=64)
 
 
 class Now(Clock):

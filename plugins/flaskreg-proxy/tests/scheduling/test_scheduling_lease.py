@@ -215,7 +215,7 @@ def test_damaged_files_of_the_scheduler(make_cached, driver, clock, caplog):
     )
     cached = make_cached(WEEK)
     digest = cached.fill("a", b"one")
-    for _ in range(20):
+    for _ in range(40):
         clock.now += 1
         cached.ticks(1)
     assert holders([cached]) == [cached]

@@ -132,10 +132,10 @@ def test_pins_of_a_process_that_hangs_end(make_actor, root):
 
 def test_use_in_one_process_renews_for_all(make_actor, root):
     """Content that any process serves stays; the rest goes."""
-    using, other = make_actor(ttl=2), make_actor(ttl=2)
+    using, other = make_actor(ttl=4), make_actor(ttl=4)
     digest = other.fill("a", b"used")
     idle = other.fill("a", b"idle")
-    for _ in range(25):
+    for _ in range(40):
         using.do("use", "a", digest)
         time.sleep(0.2)
         assert blob(root, digest).exists()
@@ -202,21 +202,20 @@ def test_processes_that_fill_stay_within_the_bound(make_actor, root):
     assert bytes_stored(root) > limit // 2
 
 
-def test_forked_workers_schedule(tmp_path):
-    """A scheduler that was started before a fork runs in the child."""
-    cached = Cached(make_driver(tmp_path / "root"), Limits(ttl=3600))
-    cached.scheduler.start()
+def test_forked_workers_schedule(root):
+    """What was made and used before a fork has a worker of its own in the child."""
+    cached = Cached(make_driver(root), Limits(ttl=3600))
+    before = cached.fill("a", b"of the parent")
     name = cached.scheduler._here().name
-    wait_for(lambda: holder_of(tmp_path / "root") == os.getpid())
     read, write = os.pipe()
     child = os.fork()
     if not child:
         status = 1
         try:
             cached.fill("a", b"of the child")
-            mine = cached.scheduler._here().name
+            cached.scheduler.start()
+            os.write(write, cached.scheduler._here().name.encode())
             cached.scheduler.close()
-            os.write(write, mine.encode())
             status = 0
         finally:
             os._exit(status)
@@ -226,5 +225,7 @@ def test_forked_workers_schedule(tmp_path):
     assert os.waitpid(child, 0)[1] == 0
     assert other
     assert other != name
+    cached.scheduler.start()
     cached.scheduler.close()
-    assert list(entries(tmp_path / "root")) == [f"a@{Digest.of(b'of the child')}"]
+    after = Digest.of(b"of the child")
+    assert entries(root).keys() == {f"a@{before}", f"a@{after}"}
