@@ -143,7 +143,7 @@ class Stage:
         )
         pushed, lost = 0, 0
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or pushed < 20:
             content = random.choice(contents).encode()
             digest = Digest.of(content)
             repository.uploads.start().commit(digest, [content])
