@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck
-from hypothesis import settings
 
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.driver import StorageDriver
@@ -20,13 +18,6 @@ from actors import Actor  # noqa: E402 - beside this file
 from cached import Cached  # noqa: E402
 from cached import Now  # noqa: E402
 from cached import make_driver  # noqa: E402
-
-
-# A machine that is busy fails no test.
-settings.register_profile(
-    "scheduling", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("scheduling")
 
 
 @pytest.fixture

@@ -14,15 +14,18 @@ from flaskreg_proxy.scheduling.members import Beat
 from flaskreg_proxy.scheduling.room import Grants
 from flaskreg_proxy.scheduling.room import Room
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 
+modest = settings(max_examples=200, deadline=None)
 counts = st.integers(0, 10_000)
 workers = st.dictionaries(
     st.sampled_from("abcdef"), st.tuples(counts, counts, counts), max_size=6
 )
 
 
+@modest
 @given(workers, st.integers(1, 50_000), counts)
 def test_no_more_is_granted_than_there_is_room(told, max_bytes, used):
     """Whatever workers ask and have filled; nothing is ever taken back."""

@@ -18,6 +18,7 @@ from flaskreg_proxy.scheduling.table import Entry
 from flaskreg_proxy.scheduling.table import Key
 from flaskreg_proxy.scheduling.table import Table
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from flaskreg.defaults.inmemory import InMemoryDriver
@@ -27,6 +28,8 @@ from flaskreg.digest import Digest
 WEEK = Limits(ttl=7 * DAY)
 QUIET = Pace(beat=1.0, expiry=1e6, save=60.0)
 STATE = "/scheduler-state.json"
+
+modest = settings(max_examples=100, deadline=None)
 
 digests = st.integers(0, 7).map(lambda number: Digest.of(str(number).encode()))
 keys = st.builds(Key, st.sampled_from(["a", "library/b", "ghcr.io/c/d"]), digests)
@@ -51,6 +54,7 @@ def facts(table):
     return dict(table.items()), table.size
 
 
+@modest
 @given(st.lists(accounts, max_size=5), st.randoms(use_true_random=False))
 def test_merging_knows_no_order(pieces, chance):
     """Pieces may come in any order, be cut anywhere, and come twice."""
@@ -61,6 +65,7 @@ def test_merging_knows_no_order(pieces, chance):
     assert facts(merged([again])) == expected
 
 
+@modest
 @given(accounts)
 def test_a_table_adds_up(account):
     """Bytes are those of distinct content, and all go with the last entry."""
@@ -81,6 +86,7 @@ def test_a_table_adds_up(account):
     assert (len(table), table.size, list(table.iter_contents())) == (0, 0, [])
 
 
+@modest
 @given(accounts)
 def test_the_oldest_come_first(account):
     """When they are merged in the order of their use, as the holder does."""
@@ -97,6 +103,7 @@ def test_the_oldest_come_first(account):
     assert again.size == table.size
 
 
+@modest
 @given(accounts)
 def test_a_state_comes_back(account):
     """All of it, and distribution's fields are what distribution writes."""
