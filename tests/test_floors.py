@@ -19,7 +19,16 @@ ROOT = Path(flaskreg.__file__).parent
 
 #: modules and packages by their floor.
 FLOORS = (
-    ("errors", "digest", "names", "descriptor", "mediatypes", "lru", "version"),
+    (
+        "errors",
+        "digest",
+        "names",
+        "descriptor",
+        "mediatypes",
+        "lru",
+        "breaker",
+        "version",
+    ),
     ("driver", "cache", "access", "manifest", "services", "config", "hookspecs"),
     ("storage",),
     ("defaults",),

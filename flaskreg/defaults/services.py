@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 from typing import TypeVar
 
 import pluggy
@@ -62,7 +61,7 @@ def flaskreg_make_cache(
     """Make the cache that ``storage.cache.blobdescriptor`` names."""
     cache = settings.storage.cache
     name = cache.blobdescriptor or "none"
-    parameters: dict[str, Any] = {}
+    parameters = dict(cache.options)
     if name != "none":
         parameters["blobdescriptorsize"] = cache.blobdescriptorsize
     return pick("storage.cache.blobdescriptor", name, caches)(parameters)
