@@ -99,7 +99,9 @@ def create_app(
     manager = make_plugin_manager(settings.plugins.disabled, plugins)
     hook = manager.hook
     driver = hook.flaskreg_make_driver(
-        settings=settings, drivers=collect(manager, "flaskreg_register_drivers")
+        settings=settings,
+        drivers=collect(manager, "flaskreg_register_drivers"),
+        middleware=collect(manager, "flaskreg_register_storage_middleware"),
     )
     registry = hook.flaskreg_make_registry(
         settings=settings,

@@ -15,6 +15,7 @@ from flaskreg.cache import CacheFactory
 from flaskreg.cache import DescriptorCache
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
+from flaskreg.defaults.distributions import distribution_of
 from flaskreg.driver import DriverFactory
 from flaskreg.driver import StorageDriver
 from flaskreg.hookspecs import hookimpl
@@ -39,9 +40,11 @@ def pick(key: str, name: str, offered: Mapping[str, T]) -> T:
     try:
         return offered[name]
     except KeyError:
+        others = ", ".join(sorted(offered))
         raise ConfigError(
             f"{key}: no installed plugin offers {name!r}; "
-            f"try `pip install flaskreg-{name}`, or one of {', '.join(sorted(offered))}"
+            f"try `pip install {distribution_of(name)}`"
+            + (f", or one of {others}" if others else "")
         ) from None
 
 
