@@ -13,6 +13,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +159,9 @@ def serve(
     """
     port = free_port()
     http_section = {"addr": f"127.0.0.1:{port}", **config.get("http", {})}
+    if command is None:
+        # gunicorn loses a worker that it forks while it is told to end.
+        http_section.setdefault("workers", 1)
     file, log = folder / f"config-{port}.yml", folder / f"registry-{port}.log"
     whole = {"version": "0.1", **config, "http": http_section}
     file.write_text(yaml.safe_dump(whole))
@@ -170,15 +175,26 @@ def serve(
             stdout=out,
             stderr=out,
             cwd=folder,
+            start_new_session=True,
         )
     registry = LiveRegistry(f"http://127.0.0.1:{port}", log, process)
     try:
         _wait(registry, seconds)
         yield registry
     finally:
-        process.terminate()
-        process.wait(60)
+        _end(process)
     assert "Traceback (most recent call last)" not in registry.told(), registry.told()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server as an operator does, or all of its processes when that fails."""
+    process.terminate()
+    try:
+        process.wait(60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
 
 
 def _wait(registry: LiveRegistry, seconds: float) -> None:

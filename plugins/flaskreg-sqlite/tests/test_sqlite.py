@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
+import time
 
 import pytest
 from flaskreg_sqlite import SqliteCache
@@ -242,6 +243,8 @@ def test_a_registry_with_two_workers(tmp_path):
         "http": {"workers": 2},
     }
     with serve(config, tmp_path) as registry:
+        while registry.told().count("Booting worker") < 2:
+            time.sleep(0.05)
         digest = registry.push_blob("team/app", b"content")
         cache = SqliteCache(str(file), 1.0, 0)
         assert cache.stat(digest, "team/app").size == 7
