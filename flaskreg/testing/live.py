@@ -148,6 +148,7 @@ def serve(
     folder: Path,
     *,
     command: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
     seconds: float = 60,
 ) -> Iterator[LiveRegistry]:
     """Run a registry as long as the block runs.
@@ -155,6 +156,7 @@ def serve(
     :param config: of the registry; ``version`` and ``http.addr`` are added.
     :param folder: where its files go.
     :param command: another registry's command line; the file's name is added to it.
+    :param env: further variables of its environment.
     :param seconds: how long it may take to answer.
     """
     port = free_port()
@@ -170,7 +172,7 @@ def serve(
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*started, str(file)],
-            env=kept | {"OTEL_TRACES_EXPORTER": "none"},
+            env=kept | {"OTEL_TRACES_EXPORTER": "none"} | dict(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
