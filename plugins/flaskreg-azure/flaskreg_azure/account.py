@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC
 from datetime import datetime
@@ -45,6 +46,8 @@ class Account:
         self._parameters = parameters
         self._lock = threading.Lock()
         self._service: BlobServiceClient | None = None
+        #: the process that it belongs to; the server forks after a first use.
+        self._pid = 0
         self._credential: Any = None
         self._key: UserDelegationKey | None = None
         self._key_ends = datetime.min.replace(tzinfo=UTC)
@@ -79,11 +82,13 @@ class Account:
                 each.close()
 
     def _made(self) -> BlobServiceClient:
+        """Return the client of this process: connections are not for two."""
         service = self._service
-        if service is not None:
+        if service is not None and self._pid == os.getpid():
             return service
         with self._lock:
-            if self._service is None:
+            if self._service is None or self._pid != os.getpid():
+                self._pid = os.getpid()
                 given = self._parameters
                 self._credential = self._make_credential()
                 self._service = BlobServiceClient(

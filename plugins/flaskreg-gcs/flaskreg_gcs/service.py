@@ -86,6 +86,8 @@ class Service:
         self._parameters = parameters
         self._lock = threading.Lock()
         self._client: Client | None = None
+        #: the process that it belongs to; the server forks after a first use.
+        self._pid = 0
         #: how the library tries again.
         self.retry = DEFAULT_RETRY.with_timeout(DEADLINE)
         self._places = threading.BoundedSemaphore(parameters.maxconcurrency)
@@ -205,11 +207,13 @@ class Service:
         return base.rstrip("/")
 
     def _made(self) -> Client:
+        """Return the client of this process: connections are not for two."""
         client = self._client
-        if client is None:
+        if client is None or self._pid != os.getpid():
             with self._lock:
-                if self._client is None:
+                if self._client is None or self._pid != os.getpid():
                     self._client = self._make()
+                    self._pid = os.getpid()
                 client = self._client
         return client
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import uuid
 
 import pytest
@@ -139,3 +141,22 @@ def test_what_cannot_be_reached_is_no_missing_path(section, monkeypatch, wrong):
             call()
         assert "PRIVATE" not in str(caught.value)
     driver.close()
+
+
+def test_a_forked_process_has_connections_of_its_own(driver):
+    """The server checks the storage, and forks its workers after that."""
+    driver.put_content(PATH, b"content")
+    context = multiprocessing.get_context("fork")
+
+    def read_much():
+        good = all(driver.get_content(PATH) == b"content" for _ in range(30))
+        os._exit(0 if good else 1)
+
+    children = [context.Process(target=read_much) for _ in range(3)]
+    for child in children:
+        child.start()
+    for _ in range(30):
+        assert driver.get_content(PATH) == b"content"
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * 3
