@@ -19,6 +19,14 @@ from flaskreg.testing.live import free_port
 
 pytestmark = pytest.mark.live
 
+#: a busy machine is not a dead server.
+PATIENT = {"dialtimeout": 30.0, "readtimeout": 30.0}
+
+
+def make(section):
+    """Return a cache that waits for its server, unless the section says otherwise."""
+    return make_redis_cache({**PATIENT, **section})
+
 
 @contextmanager
 def silent_server():
@@ -38,12 +46,12 @@ class RedisCacheTests(DescriptorCacheTests):
     @pytest.fixture
     def cache(self, parameters):
         """Return a cache on the server."""
-        return make_redis_cache(parameters)
+        return make(parameters)
 
     @pytest.fixture
     def other_cache(self, parameters):
         """Return another cache on the same server."""
-        return make_redis_cache(parameters)
+        return make(parameters)
 
     @pytest.fixture(params=["nobody", "silence"])
     def broken_cache(self, parameters, request):
@@ -53,7 +61,7 @@ class RedisCacheTests(DescriptorCacheTests):
                 address = f"127.0.0.1:{free_port()}"
             addresses = [address for _ in parameters["addrs"]]
             quick = {"dialtimeout": 0.1, "readtimeout": 0.1}
-            yield make_redis_cache({**parameters, **quick, "addrs": addresses})
+            yield make({**parameters, **quick, "addrs": addresses})
 
 
 class TestOneServer(RedisCacheTests):
@@ -112,7 +120,7 @@ class TestSentinel(RedisCacheTests):
 def test_a_server_whose_certificate_is_not_known_is_a_miss(tls_server, caplog):
     """It is not asked, and told no password."""
     parameters = {"addrs": [tls_server.address], "tls": {"key": "/half"}}
-    with closing(make_redis_cache(parameters)) as cache:
+    with closing(make(parameters)) as cache:
         cache.set(ONE.digest, ONE)
         assert cache.stat(ONE.digest) is None
     assert "certificate verify failed" in caplog.text
@@ -123,7 +131,7 @@ def test_a_wrong_password_is_a_miss(sentinel, caplog, password):
     """With one line in the log, that does not tell it."""
     _, master = sentinel
     given = {} if password is None else {"password": password}
-    with closing(make_redis_cache({"addrs": [master.address], **given})) as cache:
+    with closing(make({"addrs": [master.address], **given})) as cache:
         cache.set(ONE.digest, ONE)
         assert cache.stat(ONE.digest) is None
     assert caplog.text.count("does not answer") == 1
@@ -144,7 +152,7 @@ def test_a_user_with_a_password_another_database_and_a_name(empty_server):
             "clientname": "registry-1",
             "identitysuffix": "here",
         }
-        with closing(make_redis_cache(section)) as cache:
+        with closing(make(section)) as cache:
             cache.set(ONE.digest, ONE)
             (own,) = [it for it in client.client_list() if it["name"] == "registry-1"]
         client.acl_deluser("registry")
@@ -158,7 +166,7 @@ def test_a_unix_socket(tmp_path):
     """An address that begins with a slash."""
     path = tmp_path / "redis.sock"
     server = RedisServer(tmp_path, "--unixsocket", str(path)).start()
-    with closing(make_redis_cache({"addrs": [str(path)]})) as cache:
+    with closing(make({"addrs": [str(path)]})) as cache:
         cache.set(ONE.digest, ONE)
         assert cache.stat(ONE.digest) == ONE
     server.stop()
@@ -166,7 +174,7 @@ def test_a_unix_socket(tmp_path):
 
 def test_the_keys_are_distributions(empty_server):
     """Hashes and a set, by distribution's names."""
-    with closing(make_redis_cache({"addrs": [empty_server.address]})) as cache:
+    with closing(make({"addrs": [empty_server.address]})) as cache:
         cache.set(ONE.digest, ONE, "team/app")
         with closing(empty_server.client()) as client:
             assert client.hgetall(f"blobs::{ONE.digest}") == {
@@ -203,7 +211,7 @@ def test_what_is_left_of_an_eviction_is_a_miss(empty_server, key, change):
     """Each key may vanish alone, or hold what nobody of us wrote."""
     if change == ("hdel", "mediatype"):
         key = "repository::team/app::blobs::{0}"
-    with closing(make_redis_cache({"addrs": [empty_server.address]})) as cache:
+    with closing(make({"addrs": [empty_server.address]})) as cache:
         cache.set(ONE.digest, ONE, "team/app")
         with closing(empty_server.client()) as client:
             name, *values = change
@@ -215,7 +223,7 @@ def test_what_is_left_of_an_eviction_is_a_miss(empty_server, key, change):
 
 def test_a_server_without_memory_answers_what_it_knows(empty_server, caplog):
     """It is not taken for a dead one."""
-    with closing(make_redis_cache({"addrs": [empty_server.address]})) as cache:
+    with closing(make({"addrs": [empty_server.address]})) as cache:
         cache.set(ONE.digest, ONE)
         with closing(empty_server.client()) as client:
             client.config_set("maxmemory", "1")
@@ -229,7 +237,7 @@ def test_a_server_without_memory_answers_what_it_knows(empty_server, caplog):
 def test_a_server_that_went_and_came_back(tmp_path):
     """What it knew is lost; who was told that it is gone finds it again."""
     server = RedisServer(tmp_path).start()
-    with closing(make_redis_cache({"addrs": [server.address]})) as cache:
+    with closing(make({"addrs": [server.address]})) as cache:
         cache.set(ONE.digest, ONE)
         server.stop()
         assert cache.stat(ONE.digest) is None
@@ -247,7 +255,7 @@ def test_a_server_that_went_and_came_back(tmp_path):
 def test_a_restart_between_two_calls_is_not_noticed(tmp_path, caplog):
     """Connections of the pool that the server closed are not used."""
     server = RedisServer(tmp_path).start()
-    with closing(make_redis_cache({"addrs": [server.address]})) as cache:
+    with closing(make({"addrs": [server.address]})) as cache:
         cache.set(ONE.digest, ONE)
         server.stop()
         server.start()
@@ -261,7 +269,7 @@ def test_a_dead_server_is_asked_once(caplog):
     """Then it is left alone: a hundred requests do not wait a hundred times."""
     with silent_server() as address:
         section = {"addrs": [address], "dialtimeout": 0.1, "readtimeout": 0.1}
-        with closing(make_redis_cache(section)) as cache:
+        with closing(make(section)) as cache:
             asked = []
             connect = cache._connect
             cache._connect = lambda: asked.append(1) or connect()

@@ -26,7 +26,12 @@ def config(root, server):
             "cache": {"blobdescriptor": "redis"},
             "delete": {"enabled": True},
         },
-        "redis": {"addrs": [server.address]},
+        # A busy machine is not a dead server.
+        "redis": {
+            "addrs": [server.address],
+            "dialtimeout": "30s",
+            "readtimeout": "30s",
+        },
         "log": {"level": "warn"},
     }
 
