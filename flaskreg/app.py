@@ -105,7 +105,9 @@ def create_app(
             "try `pip install flaskreg-proxy`"
         )
     driver = hook.flaskreg_make_driver(
-        settings=settings, drivers=collect(manager, "flaskreg_register_drivers")
+        settings=settings,
+        drivers=collect(manager, "flaskreg_register_drivers"),
+        middleware=collect(manager, "flaskreg_register_storage_middleware"),
     )
     registry = hook.flaskreg_make_registry(
         settings=settings,

@@ -23,6 +23,9 @@ from typing import Any
 from typing import BinaryIO
 from typing import Self
 
+from flaskreg.handover import ContentRequest
+from flaskreg.handover import Handover
+
 
 _PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._-]+)+")
 
@@ -321,9 +324,27 @@ class StorageDriver(ABC):
         del path
         return None
 
+    def hand_over(self, path: str, request: ContentRequest) -> Handover | None:
+        """Return how somebody else sends *path*; by default as :meth:`redirect` says.
+
+        It is called for each GET and HEAD of a blob, so it asks nobody.
+
+        :returns: ``None`` where the registry has to serve the content.
+        """
+        url = self.redirect(path, request.method) if request.redirects else None
+        return Handover(url) if url else None
+
+    def object_key(self, path: str) -> str | None:
+        """Return the key under which a bucket holds *path*, ``None`` without one."""
+        del path
+        return None
+
     def close(self) -> None:
         """Let go of connections; the driver is not used after it."""
 
 
 #: makes a driver from its own parameters of the configuration.
 DriverFactory = Callable[[Mapping[str, Any]], StorageDriver]
+
+#: wraps a driver, by the ``options`` of an entry of ``middleware.storage``.
+StorageMiddleware = Callable[[StorageDriver, Mapping[str, Any]], StorageDriver]

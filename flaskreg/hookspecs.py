@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flaskreg.config import Settings
     from flaskreg.driver import DriverFactory
     from flaskreg.driver import StorageDriver
+    from flaskreg.driver import StorageMiddleware
     from flaskreg.manifest import ManifestOption
     from flaskreg.manifest import ManifestOptionFactory
     from flaskreg.manifest import ManifestType
@@ -50,6 +51,20 @@ def flaskreg_register_drivers() -> Mapping[str, DriverFactory]:  # type: ignore[
         configuration uses. A factory takes the driver's own parameters, raises
         :class:`~flaskreg.config.ConfigError` for one that it does not know, and does
         no I/O.
+    """
+
+
+@hookspec
+def flaskreg_register_storage_middleware() -> Mapping[str, StorageMiddleware]:  # type: ignore[empty-body]
+    """Offer storage middleware.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: callables by the name that an entry of ``middleware.storage`` of the
+        configuration uses. Each takes a driver and the entry's ``options``, and
+        returns a driver around it; it raises
+        :class:`~flaskreg.config.ConfigError` for an option that it does not know, and
+        does no I/O.
     """
 
 
@@ -112,15 +127,20 @@ def flaskreg_register_commands() -> Mapping[str, click.Command]:  # type: ignore
 
 @hookspec(firstresult=True)
 def flaskreg_make_driver(
-    settings: Settings, drivers: Mapping[str, DriverFactory]
+    settings: Settings,
+    drivers: Mapping[str, DriverFactory],
+    middleware: Mapping[str, StorageMiddleware],
 ) -> StorageDriver | None:
     """Make the storage driver.
 
     Called once for each application. Stops at the first result that is not ``None``;
-    the core's implementation comes last. Storage middleware wraps it.
+    the core's implementation comes last. The core's own wrapper puts the middleware
+    of the configuration around what was made, in its order; a wrapper of a plugin
+    stands outside of that.
 
     :param settings: the settings of the application.
     :param drivers: every registered factory, by name.
+    :param middleware: every registered storage middleware, by name.
     :returns: the driver, or ``None`` to leave it to the next implementation.
     """
 

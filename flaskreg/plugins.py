@@ -21,6 +21,7 @@ GROUP = "flaskreg"
 DEFAULT_PLUGINS = (
     "flaskreg.defaults.filesystem",
     "flaskreg.defaults.inmemory",
+    "flaskreg.defaults.storagemiddleware",
     "flaskreg.defaults.memorycache",
     "flaskreg.defaults.open_access",
     "flaskreg.defaults.ocimanifests",

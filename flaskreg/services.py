@@ -22,6 +22,8 @@ from typing import BinaryIO
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
 from flaskreg.digest import Digest
+from flaskreg.handover import ContentRequest
+from flaskreg.handover import Handover
 from flaskreg.manifest import Manifest
 
 
@@ -143,6 +145,17 @@ class BlobStore(BlobStatter):
 
         :param descriptor: what :meth:`stat` of this store just told.
         """
+
+    def hand_over(
+        self, descriptor: Descriptor, request: ContentRequest
+    ) -> Handover | None:
+        """Return how somebody else sends a blob; by default as :meth:`redirect` says.
+
+        :param descriptor: what :meth:`stat` of this store just told.
+        :returns: ``None`` where the registry has to serve the content.
+        """
+        url = self.redirect(descriptor, request.method)
+        return Handover(url) if url else None
 
     @abstractmethod
     def put(self, content: bytes, media_type: str) -> Descriptor:

@@ -19,8 +19,27 @@ ROOT = Path(flaskreg.__file__).parent
 
 #: modules and packages by their floor.
 FLOORS = (
-    ("errors", "digest", "names", "descriptor", "mediatypes", "lru", "version"),
-    ("driver", "cache", "access", "manifest", "services", "config", "hookspecs"),
+    (
+        "errors",
+        "digest",
+        "names",
+        "descriptor",
+        "mediatypes",
+        "lru",
+        "breaker",
+        "version",
+    ),
+    (
+        "handover",
+        "driver",
+        "driverwrapper",
+        "cache",
+        "access",
+        "manifest",
+        "services",
+        "config",
+        "hookspecs",
+    ),
     ("storage",),
     ("defaults",),
     ("routes",),

@@ -35,6 +35,7 @@ from flaskreg.access import Grant
 from flaskreg.access import Principal
 from flaskreg.cache import DescriptorCache
 from flaskreg.cli import main as command
+from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.defaults.memorycache import MemoryCache
@@ -289,6 +290,43 @@ def test_hook_register_blueprints(make_app: MakeApp) -> None:
     assert client.get("/mine/hello").text == "hello"
     assert client.get("/v2/").status_code == 200
     assert codes(client.get("/mine/other")) == ["NOT_FOUND"]
+
+
+def middleware(*entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section with entries of ``middleware.storage``."""
+    return {"storage": list(entries)}
+
+
+def test_hook_register_storage_middleware(make_app: MakeApp) -> None:
+    """Entries are put around the driver in their order, with their options."""
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_storage_middleware(self) -> Mapping[str, Any]:
+            def wrap(driver: StorageDriver, options: Mapping[str, Any]) -> Any:
+                wrapped = WatchedDriver(driver)
+                wrapped.label = options["label"]  # type: ignore[attr-defined]
+                return wrapped
+
+            return {"mine": wrap}
+
+    entries = [{"name": "mine", "options": {"label": label}} for label in "ab"]
+    entries.insert(1, {"name": "mine", "disabled": True})
+    app = make_app((Plugin(),), middleware=middleware(*entries))
+    driver: Any = app.driver
+    assert [driver.label, driver.inner.label] == ["b", "a"]
+    push_image(Client(app), "app", "latest")
+
+
+def test_hook_register_storage_middleware_names_what_is_missing(
+    make_app: MakeApp,
+) -> None:
+    """In one line, with what to install."""
+    for name, wanted in (("absent", "absent"), ("s3aws", "s3")):
+        with pytest.raises(ConfigError) as caught:
+            make_app((), middleware=middleware({"name": name}))
+        assert str(caught.value).startswith("middleware.storage[0]: ")
+        assert f"`pip install flaskreg-{wanted}`" in str(caught.value)
 
 
 # Construction

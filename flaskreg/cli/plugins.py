@@ -9,6 +9,7 @@ from rich.table import Table
 
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.defaults.distributions import distribution_of
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.plugins import DEFAULT_PLUGINS
 from flaskreg.plugins import installed
@@ -19,6 +20,7 @@ from flaskreg.plugins import offers
 #: the register hooks, by the word for what they offer.
 _KINDS = {
     "driver": "flaskreg_register_drivers",
+    "storage middleware": "flaskreg_register_storage_middleware",
     "cache": "flaskreg_register_caches",
     "access controller": "flaskreg_register_access_controllers",
     "manifest type": "flaskreg_register_manifest_types",
@@ -42,6 +44,8 @@ def plugins(configuration: str | None) -> None:
     for name, lines in sorted(_offered(manager, settings).items()):
         origin = "flaskreg" if name in DEFAULT_PLUGINS else versions.get(name, "")
         table.add_row(name, origin, "\n".join(lines))
+    for name, lines in _missing(manager, settings).items():
+        table.add_row(name, f"pip install {name}", "\n".join(lines))
     for blocked in settings.plugins.disabled:
         table.add_row(blocked, versions.get(blocked, ""), "(disabled)")
     Console(highlight=False).print(table)
@@ -65,11 +69,28 @@ def _offered(manager: pluggy.PluginManager, settings: Settings) -> dict[str, lis
     return found
 
 
+def _missing(manager: pluggy.PluginManager, settings: Settings) -> dict[str, list[str]]:
+    """Return what the configuration uses and no plugin offers, by its distribution."""
+    found: dict[str, list[str]] = {}
+    used = _used(settings)
+    for kind, hook in _KINDS.items():
+        offered = {name for _, mapping in offers(manager, hook) for name in mapping}
+        for name in dict.fromkeys(used.get(kind, ())):
+            if name not in offered:
+                distribution = distribution_of(name)
+                line = f"{kind} {name} (used, missing)"
+                found.setdefault(distribution, []).append(line)
+    return found
+
+
 def _used(settings: Settings) -> dict[str, tuple[str, ...]]:
     entries = settings.manifests.options
     names = STANDARD_ORDER if entries is None else tuple(each.name for each in entries)
     return {
         "driver": (settings.storage.driver,),
+        "storage middleware": tuple(
+            each.name for each in settings.middleware.storage if not each.disabled
+        ),
         "cache": (settings.storage.cache.blobdescriptor or "none",),
         "access controller": (settings.auth.controller,),
         "manifest option": names,

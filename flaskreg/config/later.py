@@ -46,7 +46,8 @@ LATER = (
         "unfinished uploads are not purged",
         harmless=lambda it: not it.storage.maintenance.uploadpurging.enabled,
     ),
-    Later("middleware", "nothing is wrapped around the services"),
+    Later("middleware.registry", "nothing is wrapped around the registry"),
+    Later("middleware.repository", "nothing is wrapped around repositories"),
     Later("http.tls", "TLS is not spoken"),
     Later("http.tls.letsencrypt", "no certificate is asked for"),
     Later("http.debug", "there is no debug server"),
@@ -57,11 +58,6 @@ LATER = (
     ),
     Later("http.h2c", "HTTP/2 is not spoken"),
     Later("notifications", "no events are sent"),
-    Later(
-        "redis",
-        "redis is not used",
-        harmless=lambda it: it.storage.cache.blobdescriptor == "redis",
-    ),
     Later("health", "nothing is checked"),
 )
 """Every key that has no effect yet."""

@@ -1,4 +1,8 @@
-"""The ``redis`` section."""
+"""The ``redis`` section.
+
+The values for 0 are those of flaskreg-redis, and shorter than distribution's: a cache
+that is not there at once is done without.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ class Redis(Section):
     db: int = Field(default=0, description="The number of the database.")
     protocol: int = Field(
         default=0,
-        description="The version of the protocol, 2 or 3; 0: 3.",
+        description="The version of the protocol, 2 or 3; 0: 2.",
     )
     username: str = Field(default="", description="The user name.")
     password: SecretStr | None = Field(default=None, description="The password.")
@@ -55,7 +59,7 @@ class Redis(Section):
     )
     maxretries: int = Field(
         default=0,
-        description="How often a command is tried again; 0: 3, -1: never.",
+        description="How often a command is tried again; 0 or less: never.",
     )
     minretrybackoff: Seconds = Field(
         default=0.0,
@@ -67,15 +71,15 @@ class Redis(Section):
     )
     dialtimeout: Seconds = Field(
         default=0.0,
-        description="How long connecting may take; 0: 5s.",
+        description="How long connecting may take; 0: 500ms.",
     )
     readtimeout: Seconds = Field(
         default=0.0,
-        description="How long reading an answer may take; 0: 3s.",
+        description="How long an answer, or writing a command, may take; 0: 500ms.",
     )
     writetimeout: Seconds = Field(
         default=0.0,
-        description="How long writing a command may take; 0: as reading.",
+        description="As `redis.readtimeout`; the longer one holds.",
     )
     contexttimeoutenabled: bool = Field(
         default=False,
@@ -91,7 +95,7 @@ class Redis(Section):
     )
     pooltimeout: Seconds = Field(
         default=0.0,
-        description="How long to wait for a connection; 0: `readtimeout` and 1s.",
+        description="How long to wait for a connection; 0: `readtimeout`.",
     )
     minidleconns: int = Field(
         default=0,

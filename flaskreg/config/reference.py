@@ -18,6 +18,7 @@ from flaskreg.config.shapes import keys
 
 
 OURS = (
+    "storage.cache.options",
     "storage.scope",
     "http.trustedproxies",
     "http.idletimeout",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
+from typing import Any
 from typing import ClassVar
 
 from pydantic import Field
@@ -48,8 +50,14 @@ class Cache(Section):
     blobdescriptorsize: int = Field(
         default=10000,
         description=(
-            "The most descriptors that the in-memory cache holds; 0 or less: no limit."
+            "The most descriptors that the cache holds, where it is the one who "
+            "decides; 0 or less: no limit."
         ),
+    )
+    options: Mapping[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="The parameters of a cache of a plugin, such as `sqlite`.",
     )
 
 

@@ -96,7 +96,7 @@ def parse_size(parameters: Mapping[str, Any], name: str) -> int:
     :raises ConfigError: it is no whole number, or there is another parameter.
     """
     for key in parameters.keys() - {_SIZE}:
-        raise ConfigError.unknown(f"storage.cache.{key}", [f"storage.cache.{_SIZE}"])
+        raise ConfigError.unknown(f"storage.cache.options.{key}", ())
     size = parameters.get(_SIZE, DEFAULT_SIZE)
     if isinstance(size, int) and not isinstance(size, bool):
         return size

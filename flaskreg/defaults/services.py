@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 from typing import TypeVar
 
 import pluggy
@@ -16,6 +15,7 @@ from flaskreg.cache import CacheFactory
 from flaskreg.cache import DescriptorCache
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
+from flaskreg.defaults.distributions import distribution_of
 from flaskreg.driver import DriverFactory
 from flaskreg.driver import StorageDriver
 from flaskreg.hookspecs import hookimpl
@@ -40,9 +40,11 @@ def pick(key: str, name: str, offered: Mapping[str, T]) -> T:
     try:
         return offered[name]
     except KeyError:
+        others = ", ".join(sorted(offered))
         raise ConfigError(
             f"{key}: no installed plugin offers {name!r}; "
-            f"try `pip install flaskreg-{name}`, or one of {', '.join(sorted(offered))}"
+            f"try `pip install {distribution_of(name)}`"
+            + (f", or one of {others}" if others else "")
         ) from None
 
 
@@ -62,7 +64,7 @@ def flaskreg_make_cache(
     """Make the cache that ``storage.cache.blobdescriptor`` names."""
     cache = settings.storage.cache
     name = cache.blobdescriptor or "none"
-    parameters: dict[str, Any] = {}
+    parameters = dict(cache.options)
     if name != "none":
         parameters["blobdescriptorsize"] = cache.blobdescriptorsize
     return pick("storage.cache.blobdescriptor", name, caches)(parameters)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.digest import parse_digest
+from flaskreg.handover import ContentRequest
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.routes.answer import Answer
 from flaskreg.routes.answer import Headers
@@ -24,19 +25,24 @@ from flaskreg.routes.files import MultipartBody
 
 B = TypeVar("B", FileBody, MultipartBody)
 
+#: conditions on our etag, which a server that sends a file for us does not know.
+_CONDITIONS = frozenset({"HTTP_IF_MATCH", "HTTP_IF_RANGE"})
+
 
 def get_blob(call: Call) -> Answer:
     """Answer a blob, a part of it, or where to get it (end-2)."""
     digest = parse_digest(call.route.reference)
     blobs = call.repository.blobs
     descriptor = blobs.stat(digest)
-    url = blobs.redirect(descriptor, "GET")
-    if url is not None:
-        return _redirected(url, digest)
+    handover = blobs.hand_over(descriptor, _request(call, "GET"))
+    if handover is not None and handover.url:
+        return _redirected(handover.url, digest)
     headers = _headers(digest)
     ended = _precondition(call, digest, headers)
     if ended is not None:
         return ended
+    if handover is not None and not _CONDITIONS & call.environ.keys():
+        return empty_answer(200, [*headers, *handover.headers])
     spans = _spans(call, digest, descriptor.size)
     if len(spans) > 1:
         return _multipart(call, descriptor, spans, headers)
@@ -51,9 +57,9 @@ def head_blob(call: Call) -> Answer:
     digest = parse_digest(call.route.reference)
     blobs = call.repository.blobs
     descriptor = blobs.stat(digest)
-    url = blobs.redirect(descriptor, "HEAD")
-    if url is not None:
-        return _redirected(url, digest)
+    handover = blobs.hand_over(descriptor, _request(call, "HEAD"))
+    if handover is not None and handover.url:
+        return _redirected(handover.url, digest)
     headers = _headers(digest)
     ended = _precondition(call, digest, headers)
     if ended is not None:
@@ -77,6 +83,11 @@ def _headers(digest: Digest) -> Headers:
         ("Cache-Control", "max-age=31536000"),
         ("Accept-Ranges", "bytes"),
     ]
+
+
+def _request(call: Call, method: str) -> ContentRequest:
+    peer = call.environ.get("REMOTE_ADDR") or ""
+    return ContentRequest(method, call.site.urls.client(call.environ), peer)
 
 
 def _redirected(url: str, digest: Digest) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 from flaskreg.cache import DescriptorCache
@@ -16,6 +17,8 @@ from flaskreg.digest import Digest
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.errors import BlobUnknown
+from flaskreg.handover import ContentRequest
+from flaskreg.handover import Handover
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import BlobStatter
 from flaskreg.storage import paths
@@ -111,6 +114,12 @@ class BlobContents(BlobStatter):
         if not self._redirect:
             return None
         return self._driver.redirect(paths.blob_data(digest), method)
+
+    def hand_over(self, digest: Digest, request: ContentRequest) -> Handover | None:
+        """Return how somebody else sends the content, or ``None``."""
+        if not self._redirect:
+            request = replace(request, redirects=False)
+        return self._driver.hand_over(paths.blob_data(digest), request)
 
     def put(
         self,

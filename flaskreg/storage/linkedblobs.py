@@ -11,6 +11,8 @@ from flaskreg.driver import StorageDriver
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import DigestInvalid
 from flaskreg.errors import Unsupported
+from flaskreg.handover import ContentRequest
+from flaskreg.handover import Handover
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import BlobStatter
 from flaskreg.services import BlobStore
@@ -78,6 +80,12 @@ class LinkedBlobStore(BlobStore):
     def redirect(self, descriptor: Descriptor, method: str) -> str | None:
         """Return the driver's URL of a blob, if it has one."""
         return self._contents.redirect(descriptor.digest, method)
+
+    def hand_over(
+        self, descriptor: Descriptor, request: ContentRequest
+    ) -> Handover | None:
+        """Return how somebody else sends a blob, as the driver says."""
+        return self._contents.hand_over(descriptor.digest, request)
 
     def put(self, content: bytes, media_type: str = OCTET_STREAM) -> Descriptor:
         """Store a small blob."""

@@ -17,6 +17,7 @@ from flaskreg.errors import ManifestUnknown
 from flaskreg.lru import LRU
 from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestType
+from flaskreg.mediatypes import DOCKER_SCHEMA1
 from flaskreg.mediatypes import OCI_INDEX
 from flaskreg.mediatypes import OCI_MANIFEST
 from flaskreg.storage.blobs import BlobContents
@@ -178,4 +179,6 @@ def _media_type(document: Mapping[str, Any]) -> str:
     stated = document.get("mediaType")
     if isinstance(stated, str) and stated:
         return stated
+    if document.get("schemaVersion") == 1:
+        return DOCKER_SCHEMA1
     return OCI_INDEX if "manifests" in document else OCI_MANIFEST

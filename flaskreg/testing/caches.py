@@ -11,6 +11,7 @@ import pytest
 from flaskreg.cache import DescriptorCache
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
+from flaskreg.testing.abilities import lacks
 from flaskreg.testing.abilities import needs
 
 
@@ -40,6 +41,9 @@ class DescriptorCacheTests:
     remembers: bool = True
     #: whether there is a backend that may not answer; ``broken_cache`` is wanted then.
     has_backend: bool = False
+    #: whether what is cleared in one repository stays known in the others; not so
+    #: where the registry's descriptor is a part of each repository's.
+    clears_apart: bool = True
 
     @pytest.fixture
     def cache(self) -> DescriptorCache:
@@ -191,7 +195,7 @@ class DescriptorCacheTests:
             assert memory.stat(ONE.digest, name) is None
             assert memory.stat(TWO.digest, name) == TWO
 
-    @needs("remembers")
+    @needs("remembers", "clears_apart")
     def test_clear_in_one_repository(self, memory: DescriptorCache) -> None:
         """Cleared for one repository, another still knows it."""
         memory.set(ONE.digest, ONE, "team/app")
@@ -201,6 +205,23 @@ class DescriptorCacheTests:
         assert memory.stat(ONE.digest, "team/app") is None
         assert memory.stat(ONE.digest, "team/other") == ONE
         assert memory.stat(TWO.digest, "team/app") == TWO
+
+    @needs("remembers")
+    @lacks("clears_apart")
+    def test_clear_in_one_repository_is_a_miss_in_others(
+        self, memory: DescriptorCache
+    ) -> None:
+        """Until it is set there again; other content stays known."""
+        for name in ("team/app", "team/other"):
+            memory.set(ONE.digest, ONE, name)
+            memory.set(TWO.digest, TWO, name)
+        memory.clear(ONE.digest, "team/app")
+        assert memory.stat(ONE.digest, "team/app") is None
+        assert memory.stat(ONE.digest, "team/other") is None
+        assert memory.stat(TWO.digest, "team/app") == TWO
+        memory.set(ONE.digest, ONE, "team/other")
+        assert memory.stat(ONE.digest, "team/other") == ONE
+        assert memory.stat(ONE.digest, "team/app") is None
 
     @needs("remembers")
     def test_cleared_in_the_only_repository(self, memory: DescriptorCache) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
+from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.plugins import GROUP
 from flaskreg.plugins import collect
 from flaskreg.plugins import installed
@@ -29,6 +30,7 @@ _FACTORIES = (
     "flaskreg_register_access_controllers",
 )
 _OPTIONS = "flaskreg_register_manifest_options"
+_MIDDLEWARE = "flaskreg_register_storage_middleware"
 
 _UNKNOWN = "parameter-that-nobody-knows"
 
@@ -90,7 +92,8 @@ class PluginTests:
     def test_every_name_is_unique(self) -> None:
         """Nothing that it registers is registered by another installed plugin."""
         manager = make_plugin_manager()
-        for hook in (*_FACTORIES, _OPTIONS, "flaskreg_register_manifest_types"):
+        types = "flaskreg_register_manifest_types"
+        for hook in (*_FACTORIES, _OPTIONS, _MIDDLEWARE, types):
             collect(manager, hook)
 
     def test_factories_do_no_io(
@@ -145,12 +148,14 @@ class PluginTests:
     def _iter_factories(
         self, plugin: object, manager: pluggy.PluginManager
     ) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], object]]]:
-        for hook in (*_FACTORIES, _OPTIONS):
+        for hook in (*_FACTORIES, _OPTIONS, _MIDDLEWARE):
             for caller in getattr(manager.hook, hook).get_hookimpls():
                 if caller.plugin is not plugin:
                     continue
                 for name, factory in caller.function().items():
                     if hook == _OPTIONS:
                         yield name, lambda given, f=factory: f(given, Settings())  # type: ignore[misc]
+                    elif hook == _MIDDLEWARE:
+                        yield name, lambda given, f=factory: f(InMemoryDriver(), given)  # type: ignore[misc]
                     else:
                         yield name, factory

@@ -25,6 +25,7 @@ _SUITES = (
     "driver_tree",
     "driver_writers",
     "drivers",
+    "live",
     "manifests",
     "packaging",
 )

@@ -135,3 +135,41 @@ def test_the_kinds_are_the_register_hooks() -> None:
     hooks = {name for name in dir(hookspecs) if name.startswith("flaskreg_register_")}
     selected_by_nobody = {"flaskreg_register_commands", "flaskreg_register_blueprints"}
     assert set(namespace["_KINDS"].values()) == hooks - selected_by_nobody
+
+
+def test_what_is_missing_is_listed(tmp_path: Path) -> None:
+    """With what to install for it; what is switched off is not missed."""
+    file = tmp_path / "config.yml"
+    file.write_text(
+        "version: 0.1\n"
+        "storage: {s3aws: {}, cache: {blobdescriptor: memcached}}\n"
+        "auth: {ldap: {}}\n"
+        "manifests: {options: [frozen]}\n"
+        "middleware:\n"
+        "  storage:\n"
+        "    - {name: redirect}\n"
+        "    - {name: rewrite}\n"
+        "    - {name: cloudfront, disabled: true}\n"
+    )
+    result = run(str(file)).stdout
+    found = offers(result)
+    missing = {
+        name: lines for name, lines in found.items() if "(used, missing)" in str(lines)
+    }
+    assert missing == {
+        f"flaskreg-{name}": [f"{each} (used, missing)" for each in lines]
+        for name, lines in {
+            "s3": ["driver s3aws"],
+            "memcached": ["cache memcached"],
+            "ldap": ["access controller ldap"],
+            "frozen": ["manifest option frozen"],
+            "middleware": ["storage middleware redirect", "storage middleware rewrite"],
+        }.items()
+    }
+    for name in missing:
+        assert f" pip install {name} " in result
+
+
+def test_nothing_is_missing_without_a_configuration() -> None:
+    """All that is used by default is in the core."""
+    assert "missing" not in run().stdout

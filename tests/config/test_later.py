@@ -39,9 +39,11 @@ USED = (
     "log.level",
     "loglevel",
     "manifests",
+    "middleware.storage",
     "plugins",
     "policy",
     "proxy",
+    "redis",
     "referrers",
     "storage.cache",
     "storage.delete",
@@ -100,15 +102,8 @@ def test_a_key_that_is_used_is_not_named(load: Load, name: str) -> None:
     [
         "log: {formatter: text, fields: {}, hooks: []}",
         "health: {storagedriver: {enabled: false}}",
-        "redis:",
         "http: {http2: {disabled: true}, debug: {}}",
     ],
 )
 def test_what_asks_for_nothing_is_not_named(load: Load, text: str) -> None:
     assert load("version: 0.1\nstorage: inmemory\n" + text).later() == []
-
-
-def test_redis_is_used_by_the_cache_alone(load: Load) -> None:
-    redis = "version: 0.1\nredis: {addrs: [a]}\nstorage: {inmemory: , cache: {%s}}"
-    assert load(redis % "blobdescriptor: redis").later() == []
-    assert len(load(redis % "blobdescriptor: inmemory").later()) == 1

@@ -63,7 +63,7 @@ def test_the_hook_offers_both():
         ({"blobdescriptorsize": "many"}, "blobdescriptorsize"),
         ({"blobdescriptorsize": True}, "blobdescriptorsize"),
         ({"blobdescriptorsize": None}, "blobdescriptorsize"),
-        ({"size": 3}, "storage.cache.size"),
+        ({"size": 3}, "storage.cache.options.size"),
     ],
 )
 def test_a_wrong_parameter_is_refused(name, parameters, named):

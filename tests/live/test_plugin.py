@@ -79,10 +79,27 @@ def test_plugins_lists_what_is_installed_and_used(
     assert "(used)" in line
 
 
-def test_a_plugin_that_is_missing_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "distribution"),
+    [
+        ("storage: {exampled: {file: r}}", "flaskreg-exampled"),
+        (
+            "storage: {inmemory: , cache: {blobdescriptor: memcached}}",
+            "flaskreg-memcached",
+        ),
+        (
+            "storage: inmemory\nmiddleware: {storage: [{name: encrypted}]}",
+            "flaskreg-encrypted",
+        ),
+        ("storage: inmemory\nauth: {kerberos: {realm: r}}", "flaskreg-kerberos"),
+    ],
+)
+def test_a_plugin_that_is_missing_is_named(
+    tmp_path: Path, text: str, distribution: str
+) -> None:
     """Without it the start ends with one line that says what to install."""
     file = tmp_path / "config.yml"
-    file.write_text(f"version: 0.1\nstorage: {{exampled: {{file: {tmp_path}/r}}}}\n")
+    file.write_text(f"version: 0.1\n{text}\n")
     ended = subprocess.run(
         [sys.executable, "-m", "gunicorn", "wsgi:app"],
         cwd=PROJECT,
@@ -92,5 +109,7 @@ def test_a_plugin_that_is_missing_is_named(tmp_path: Path) -> None:
         timeout=60,
     )
     assert ended.returncode != 0
-    assert "pip install flaskreg-exampled" in ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if "pip install" in line]
+    assert len(lines) == 1
+    assert f"`pip install {distribution}`" in lines[0]
     assert "Traceback" not in ended.stderr
