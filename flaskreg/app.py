@@ -27,6 +27,7 @@ from flaskreg.routes.site import Site
 from flaskreg.routes.statetoken import StateSigner
 from flaskreg.routes.urls import TrustedProxies
 from flaskreg.routes.urls import Urls
+from flaskreg.services import Registry
 from flaskreg.storage.secrets import FixedSecrets
 from flaskreg.storage.secrets import StoredSecrets
 
@@ -97,21 +98,9 @@ def create_app(
     for line in (*settings.warnings, *settings.later()):
         _log.warning("%s", line)
     manager = make_plugin_manager(settings.plugins.disabled, plugins)
-    hook = manager.hook
-    driver = hook.flaskreg_make_driver(
-        settings=settings, drivers=collect(manager, "flaskreg_register_drivers")
-    )
-    registry = hook.flaskreg_make_registry(
-        settings=settings,
-        driver=driver,
-        cache=hook.flaskreg_make_cache(
-            settings=settings, caches=collect(manager, "flaskreg_register_caches")
-        ),
-        manifest_types=collect(manager, "flaskreg_register_manifest_types"),
-        manifest_options=_make_options(manager, settings),
-        hook=hook,
-    )
-    controller = hook.flaskreg_make_access_controller(
+    driver = make_driver(manager, settings)
+    registry = make_registry(manager, settings, driver)
+    controller = manager.hook.flaskreg_make_access_controller(
         settings=settings,
         controllers=collect(manager, "flaskreg_register_access_controllers"),
     )
@@ -127,6 +116,32 @@ def create_app(
     for prefix, blueprint in blueprints.items():
         app.register_blueprint(blueprint, url_prefix=prefix)
     return app
+
+
+def make_driver(manager: pluggy.PluginManager, settings: Settings) -> StorageDriver:
+    """Return the storage driver that is configured, wrapped as plugins want it."""
+    driver: StorageDriver = manager.hook.flaskreg_make_driver(
+        settings=settings, drivers=collect(manager, "flaskreg_register_drivers")
+    )
+    return driver
+
+
+def make_registry(
+    manager: pluggy.PluginManager, settings: Settings, driver: StorageDriver
+) -> Registry:
+    """Return the registry that is configured, on a driver."""
+    hook = manager.hook
+    registry: Registry = hook.flaskreg_make_registry(
+        settings=settings,
+        driver=driver,
+        cache=hook.flaskreg_make_cache(
+            settings=settings, caches=collect(manager, "flaskreg_register_caches")
+        ),
+        manifest_types=collect(manager, "flaskreg_register_manifest_types"),
+        manifest_options=_make_options(manager, settings),
+        hook=hook,
+    )
+    return registry
 
 
 def _make_options(

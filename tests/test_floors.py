@@ -21,7 +21,7 @@ ROOT = Path(flaskreg.__file__).parent
 FLOORS = (
     ("errors", "digest", "names", "descriptor", "mediatypes", "lru", "version"),
     ("driver", "cache", "access", "manifest", "services", "config", "hookspecs"),
-    ("storage",),
+    ("storage", "upkeep"),
     ("defaults",),
     ("routes",),
     (
@@ -64,6 +64,8 @@ FORBIDDEN = (
     ("routes", "config"),
     ("storage", "config"),
     ("storage", "hookspecs"),
+    ("storage", "upkeep"),
+    ("upkeep", "config"),
 )
 
 #: packages of the standard library that do input and output.

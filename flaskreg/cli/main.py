@@ -8,9 +8,11 @@ from collections.abc import Mapping
 import click
 
 from flaskreg.cli.config import config
+from flaskreg.cli.garbage_collect import garbage_collect
 from flaskreg.cli.plugins import plugins
 from flaskreg.cli.serve import serve
 from flaskreg.config import ConfigError
+from flaskreg.driver import DriverError
 from flaskreg.plugins import PluginError
 from flaskreg.plugins import collect
 from flaskreg.plugins import make_plugin_manager
@@ -42,6 +44,7 @@ def group() -> None:
 group.add_command(serve)
 group.add_command(config)
 group.add_command(plugins)
+group.add_command(garbage_collect)
 
 
 def main() -> None:
@@ -51,3 +54,6 @@ def main() -> None:
     except (ConfigError, PluginError) as error:
         sys.stderr.write(f"flaskreg: {error}\n")
         sys.exit(2)
+    except DriverError as error:
+        sys.stderr.write(f"flaskreg: storage: {error}\n")
+        sys.exit(1)

@@ -12,8 +12,10 @@ import os
 import re
 import time
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -166,6 +168,18 @@ class FilesystemDriver(StorageDriver):
                 remove_tree(filename)
             if durable and self._fsync:
                 sync_directory(os.path.dirname(filename))
+
+    def touch(self, path: str) -> None:
+        """Set the time of the last change; it need not survive a power cut."""
+        with translated(path):
+            os.utime(self._filename(path))
+
+    def iter_leftovers(self) -> Iterator[FileInfo]:
+        """Yield the temporary files below the root."""
+        for directory, _, names in os.walk(self.root):
+            for name in filter(_TEMPORARY.fullmatch, names):
+                with suppress(PathNotFound):
+                    yield self.stat(f"{directory}/{name}".removeprefix(self.root))
 
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)

@@ -51,6 +51,7 @@ def head_blob(call: Call) -> Answer:
     digest = parse_digest(call.route.reference)
     blobs = call.repository.blobs
     descriptor = blobs.stat(digest)
+    blobs.announce(descriptor)
     url = blobs.redirect(descriptor, "HEAD")
     if url is not None:
         return _redirected(url, digest)
