@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -28,8 +29,10 @@ from flaskreg.routes.statetoken import StateSigner
 from flaskreg.routes.urls import TrustedProxies
 from flaskreg.routes.urls import Urls
 from flaskreg.services import Registry
+from flaskreg.storage.readonly import ReadOnly
 from flaskreg.storage.secrets import FixedSecrets
 from flaskreg.storage.secrets import StoredSecrets
+from flaskreg.upkeep.purger import Purger
 
 
 _log = logging.getLogger("flaskreg")
@@ -46,6 +49,8 @@ class RegistryApp(Flask):
         super().__init__("flaskreg", static_folder=None)
         self.site = site
         self.driver = driver
+        #: what goes on beside requests in one thread each, until told to stop.
+        self.background: list[Callable[[threading.Event], None]] = []
         self.register_blueprint(make_blueprint(site))
 
     def check_storage(self) -> None:
@@ -54,12 +59,22 @@ class RegistryApp(Flask):
         :raises DriverError: it cannot.
         :raises OSError: likewise.
         """
-        if self.site.read_only:
+        if self.site.read_only():
             self.driver.list("/")
             return
         probe = f"/flaskreg/probes/{uuid.uuid4()}"
         self.driver.put_content(probe, b"", durable=False)
         self.driver.delete(probe, durable=False)
+
+    def start_background(self) -> threading.Event:
+        """Start what goes on beside requests; called once in each worker process.
+
+        :returns: what stops it when it is set.
+        """
+        stop = threading.Event()
+        for run in self.background:
+            threading.Thread(target=run, args=(stop,), daemon=True).start()
+        return stop
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -106,6 +121,16 @@ def create_app(
     )
     site = _make_site(settings, driver, registry, controller)
     app = RegistryApp(site, driver)
+    purging = settings.storage.maintenance.uploadpurging
+    if purging.enabled:
+        purger = Purger(
+            driver,
+            age=purging.age,
+            interval=purging.interval,
+            dry_run=purging.dryrun,
+            paused=site.read_only,
+        )
+        app.background.append(purger.run)
     blueprints = collect(
         manager,
         "flaskreg_register_blueprints",
@@ -177,7 +202,9 @@ def _make_site(
         headers=[
             (name, value) for name, values in http.headers.items() for value in values
         ],
-        read_only=settings.storage.maintenance.readonly.enabled,
+        read_only=ReadOnly(
+            driver, always=settings.storage.maintenance.readonly.enabled
+        ),
         manifest_bytes=settings.manifests.maxbytes,
         catalog_entries=settings.catalog.maxentries,
         tag_entries=settings.tags.maxtags,

@@ -10,6 +10,7 @@ import click
 from flaskreg.cli.config import config
 from flaskreg.cli.garbage_collect import garbage_collect
 from flaskreg.cli.plugins import plugins
+from flaskreg.cli.readonly import readonly
 from flaskreg.cli.serve import serve
 from flaskreg.config import ConfigError
 from flaskreg.driver import DriverError
@@ -45,6 +46,7 @@ group.add_command(serve)
 group.add_command(config)
 group.add_command(plugins)
 group.add_command(garbage_collect)
+group.add_command(readonly)
 
 
 def main() -> None:
