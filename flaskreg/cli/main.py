@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from flaskreg.cli.config import config
+from flaskreg.cli.fsck import fsck
 from flaskreg.cli.garbage_collect import garbage_collect
 from flaskreg.cli.plugins import plugins
 from flaskreg.cli.readonly import readonly
@@ -46,6 +47,7 @@ group.add_command(serve)
 group.add_command(config)
 group.add_command(plugins)
 group.add_command(garbage_collect)
+group.add_command(fsck)
 group.add_command(readonly)
 
 

@@ -11,6 +11,7 @@
           spared/<algorithm>-<hex>
           sweeping/<algorithm>-<hex>
       quarantine/<algorithm>-<hex>
+      restored/<algorithm>-<hex>
 
 CNCF distribution never looks there.
 """
@@ -65,3 +66,8 @@ def sweeping(run: str, digest: Digest) -> str:
 def quarantined(digest: Digest) -> str:
     """Return where damaged content is put."""
     return f"{QUARANTINE}/{_flat(digest)}"
+
+
+def restored(digest: Digest) -> str:
+    """Return where content is that is being brought back."""
+    return f"{_ROOT}/restored/{_flat(digest)}"
