@@ -22,7 +22,7 @@ FLOORS = (
     ("errors", "digest", "names", "descriptor", "mediatypes", "lru", "version"),
     ("driver", "cache", "access", "manifest", "services", "config", "hookspecs"),
     ("storage", "upkeep"),
-    ("defaults",),
+    ("defaults", "transfer"),
     ("routes",),
     (
         "plugins",
@@ -54,6 +54,7 @@ USERS: dict[str, int | tuple[str, ...]] = {
     "click": ("cli",),
     "rich": ("cli",),
     "gunicorn": ("gunicornconf", "worker", "quick", "reply"),
+    "urllib3": ("transfer",),
     "gunicorn_h1c": ("quick",),
 }
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
+from contextlib import closing
+from contextlib import contextmanager
+from contextlib import suppress
 from functools import partial
+from io import BytesIO
+from typing import BinaryIO
 
 import click
 
@@ -13,10 +19,14 @@ from flaskreg.cli.storage import configuration_argument
 from flaskreg.cli.storage import is_gone
 from flaskreg.cli.storage import make_run_name
 from flaskreg.cli.storage import open_storage
+from flaskreg.digest import Digest
 from flaskreg.plugins import collect
 from flaskreg.storage.blobs import BlobContents
 from flaskreg.storage.revisions import ManifestReader
+from flaskreg.transfer.open import open_source
+from flaskreg.transfer.source import SourceError
 from flaskreg.upkeep.elsewhere import Elsewhere
+from flaskreg.upkeep.elsewhere import Offer
 from flaskreg.upkeep.findings import Finding
 from flaskreg.upkeep.fsck import Check
 from flaskreg.upkeep.fsck import Result
@@ -38,13 +48,28 @@ from flaskreg.upkeep.sweeprun import SweepRun
     show_default=True,
     help="The most MiB of content to read in a second; 0 for no limit.",
 )
-def fsck(configuration: str | None, deep: bool, repair: bool, rate: float) -> None:
+@click.option(
+    "--from",
+    "origin",
+    metavar="SOURCE",
+    help="Where a repair may take content from; as SOURCE of `flaskreg import`.",
+)
+def fsck(
+    configuration: str | None,
+    deep: bool,
+    repair: bool,
+    rate: float,
+    origin: str | None,
+) -> None:
     """Check the storage while the registry serves.
 
     Each thing that is wrong is one line. The status is 1 when damage is left, and 0
     when there is none, or garbage only.
     """
-    with open_storage(configuration) as storage, Bar() as bar:
+    with ExitStack() as stack:
+        storage = stack.enter_context(open_storage(configuration))
+        offers = [stack.enter_context(_offer(origin))] if origin else []
+        bar = stack.enter_context(Bar())
         pace = Pace(rate * (1 << 20))
         reader = ManifestReader(
             BlobContents(storage.driver),
@@ -62,14 +87,35 @@ def fsck(configuration: str | None, deep: bool, repair: bool, rate: float) -> No
             found=_tell,
             progress=partial(bar.show, "checking repositories"),
         )
-        result = _repaired(storage, check, reader, pace) if repair else check.run()
+        elsewhere = Elsewhere(storage.driver, offers, pace)
+        result = _repaired(storage, check, reader, elsewhere) if repair else check.run()
     click.echo(_summary(result))
     if result.damaged:
         raise SystemExit(1)
 
 
+@contextmanager
+def _offer(origin: str) -> Iterator[Offer]:
+    """Give what opens content of a source, a blob or a manifest."""
+    try:
+        source = open_source(origin)
+    except SourceError as error:
+        click.echo(f"flaskreg: {error}", err=True)
+        raise SystemExit(1) from None
+
+    def offer(repository: str, digest: Digest) -> BinaryIO | None:
+        with suppress(SourceError):
+            return source.open_blob(repository, digest)
+        with suppress(SourceError):
+            return BytesIO(source.get_manifest(repository, digest)[0])
+        return None
+
+    with closing(source):
+        yield offer
+
+
 def _repaired(
-    storage: Storage, check: Check, reader: ManifestReader, pace: Pace
+    storage: Storage, check: Check, reader: ManifestReader, elsewhere: Elsewhere
 ) -> Result:
     run = SweepRun(storage.driver, make_run_name(), is_gone)
     try:
@@ -79,7 +125,6 @@ def _repaired(
         raise SystemExit(1) from None
     with ExitStack() as stack:
         stack.callback(run.end)
-        elsewhere = Elsewhere(storage.driver, [], pace)
         return check.run(Repairs(storage.driver, run, elsewhere, reader))
 
 

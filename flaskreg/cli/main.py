@@ -13,6 +13,8 @@ from flaskreg.cli.garbage_collect import garbage_collect
 from flaskreg.cli.plugins import plugins
 from flaskreg.cli.readonly import readonly
 from flaskreg.cli.serve import serve
+from flaskreg.cli.transfer import export
+from flaskreg.cli.transfer import import_
 from flaskreg.config import ConfigError
 from flaskreg.driver import DriverError
 from flaskreg.plugins import PluginError
@@ -49,6 +51,8 @@ group.add_command(plugins)
 group.add_command(garbage_collect)
 group.add_command(fsck)
 group.add_command(readonly)
+group.add_command(import_)
+group.add_command(export)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,24 @@ def test_damage_that_cannot(registry: Path) -> None:
     assert run(registry, "--deep").exit_code == 1
     assert run(registry, "--deep", "--repair").exit_code == 1
     assert not data.exists()
+
+
+def test_damage_that_another_place_has_not(registry: Path, tmp_path: Path) -> None:
+    """A copy of the storage, an OCI layout or another registry brings it back."""
+    copy = tmp_path / "copy"
+    shutil.copytree(registry.parents[2], copy)
+    data = registry / f"blobs/sha256/{LAYER.encoded[:2]}/{LAYER.encoded}/data"
+    data.write_bytes(b"another")
+    tag = registry / "repositories/r/_manifests/tags/v1/current/link"
+    manifest = Digest(tag.read_text())
+    encoded = manifest.encoded
+    (registry / f"blobs/sha256/{encoded[:2]}/{encoded}/data").unlink()
+    result = run(registry, "--deep", "--repair", "--from", str(copy))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("(healed)") == 2
+    assert data.read_bytes() == b"a layer"
+    assert run(registry, "--deep").exit_code == 0
+    assert run(registry, "--from", str(tmp_path / "none")).exit_code == 1
 
 
 def test_garbage_is_no_damage(registry: Path) -> None:
