@@ -50,7 +50,9 @@ class TreeSource(Source):
         base = paths.revisions(repository)
         for algorithm in self._children(base):
             for encoded in self._children(f"{base}/{algorithm}"):
-                with suppress(DigestInvalid):
+                # distribution deletes a link and leaves its directory.
+                with suppress(DigestInvalid, PathNotFound):
+                    self._driver.stat(f"{base}/{algorithm}/{encoded}/link")
                     yield parse_digest(f"{algorithm}:{encoded}")
 
     def get_manifest(self, repository: str, digest: Digest) -> tuple[bytes, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC
@@ -94,16 +95,26 @@ class Repairs:
         a process that remembers it, and pushes it.
         """
         digest = _known(finding.digest)
-        if self._elsewhere.restore(finding.repository, digest):
+        holders = list(self._holders(digest))
+        if any(self._elsewhere.restore(name, digest) for name in holders):
             return True
         with self._run.claim(digest) as free:
             if not free:
                 return False
-            for name in iter_repositories(self._driver):
+            for name in holders:
                 self._delete(paths.layer(name, digest))
             with suppress(PathNotFound):
                 self._driver.move(finding.path, ourpaths.quarantined(digest))
         return False
+
+    def _holders(self, digest: Digest) -> Iterator[str]:
+        """Yield the repositories that link a blob or manifest."""
+        for name in iter_repositories(self._driver):
+            for directory in (paths.layer(name, digest), paths.revision(name, digest)):
+                with suppress(PathNotFound):
+                    self._driver.stat(directory)
+                    yield name
+                    break
 
     def _missing_blob(self, finding: Finding) -> bool:
         digest = _known(finding.digest)

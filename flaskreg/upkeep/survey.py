@@ -124,6 +124,9 @@ class Surveyor:
     ) -> None:
         """Add what a link leads to; a damaged one leads where its name says."""
         target = read_link(self._driver, directory)
+        if target is None and not self._exists(paths.link(directory)):
+            # distribution deletes a link and leaves its directory.
+            return
         if target is None or not target.canonical:
             self.note(kind, f"{directory} holds no digest")
             target = digest
@@ -134,9 +137,9 @@ class Surveyor:
     def _add_tag(self, survey: Survey, tag: str) -> None:
         directory = paths.tag_current(survey.name, tag)
         target = read_link(self._driver, directory)
-        if target is None:
+        if target is None and self._exists(paths.link(directory)):
             self.note("tag", f"{directory} holds no digest")
-        else:
+        elif target is not None:
             survey.tags[tag] = survey.resolve(target)
 
     def _references(self, survey: Survey, digest: Digest) -> References | None:
@@ -151,6 +154,13 @@ class Surveyor:
                 survey.undecided = True
                 self.note("manifest", f"{survey.name}@{digest}: {error}")
         return None
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self._driver.stat(path)
+        except PathNotFound:
+            return False
+        return True
 
     def _is_empty(self, digest: Digest) -> bool:
         return self._driver.stat(paths.blob_data(digest)).size == 0

@@ -315,6 +315,22 @@ def test_damage_is_skipped_and_counted(
         assert Digest.of(b"layer") in set(stored(app))
 
 
+def test_a_directory_without_a_link_is_nothing(
+    app: RegistryApp, client: Client
+) -> None:
+    """distribution leaves one where it deleted a link."""
+    digest = push_image(client, "r", layers=[b"layer"])
+    for directory in (
+        paths.revision("r", digest),
+        paths.layer("r", Digest.of(b"layer")),
+    ):
+        app.driver.put_content(f"{directory}/something", b"")
+        app.driver.delete(paths.link(directory))
+    totals = collect(app)
+    assert not totals.damaged
+    assert set(stored(app)) == set()
+
+
 def test_what_cannot_be_read_keeps_all_of_its_repository(
     app: RegistryApp, client: Client
 ) -> None:

@@ -185,8 +185,8 @@ class World:
 
 def stored(app: RegistryApp) -> Iterator[Digest]:
     """Yield the digests of all content that the storage has."""
-    for info in app.driver.walk("/docker/registry/v2/blobs"):
-        if not info.is_dir:
+    for info in app.driver.walk("/"):
+        if not info.is_dir and info.path.startswith("/docker/registry/v2/blobs/"):
             yield Digest(f"sha256:{info.path.split('/')[-2]}")
 
 
