@@ -150,6 +150,8 @@ class FilesystemDriver(StorageDriver):
             if path == "/":
                 return []
             raise PathNotFound(path) from None
+        except OSError as error:
+            raise as_driver_error(error, path) from error
         return [
             name for name in names if name[0] != "." or not _TEMPORARY.fullmatch(name)
         ]

@@ -226,9 +226,9 @@ class Aged(WatchedDriver):
         return type(info)(info.path, info.size, info.is_dir, earlier)
 
 
-@pytest.mark.parametrize("seconds", [1800.0, 7200.0])
+@pytest.mark.parametrize("seconds", [1800.0, 7200.0, -7200.0])
 def test_the_grace_is_what_was_asked_for(make_app: MakeApp, seconds: float) -> None:
-    """What is older than it goes, and what is younger stays."""
+    """What is older goes; what is younger stays, and what is of the future, too."""
     app = make_app()
     push_blob(Client(app), "r", b"blob")
     driver = Aged(app.driver)
