@@ -98,7 +98,9 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start what goes on beside requests, now that the process has been forked."""
-    worker.wsgi.start_background()
+    start = getattr(worker.wsgi, "start_background", None)
+    if start is not None:
+        start()
 
 
 def _check_port(server: Arbiter) -> None:
