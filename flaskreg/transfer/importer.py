@@ -104,12 +104,25 @@ class Importer:
         try:
             self._copy(name, repository, digest)
             if tag is not None and not self._is_tagged(repository, tag, digest):
-                repository.tags.tag(tag, digest)
+                self._tag(repository, tag, digest)
                 self.totals.tags += 1
         except (SourceError, RegistryError) as error:
             sentence = f"{repository.name}{f':{tag}' if tag else ''}@{digest}: {error}"
             self.totals.failed.append(sentence)
             self._failed(sentence)
+
+    def _tag(self, repository: Repository, tag: str, digest: Digest) -> None:
+        """Push a manifest again by its tag, as a garbage collection respects it."""
+        manifest = repository.manifests().get(digest)
+        content, media_type = manifest.content, manifest.media_type
+        try:
+            repository.manifests().put(content, media_type, digest, [tag])
+        except RegistryError:
+            if not manifest.manifests:
+                raise
+            # An index of which not all is here.
+            whole = repository.manifests(SkipLayerVerification())
+            whole.put(content, media_type, digest, [tag])
 
     def _is_tagged(self, repository: Repository, tag: str, digest: Digest) -> bool:
         try:
