@@ -112,6 +112,11 @@ def put(api: Api, reference: str, manifest: bytes) -> requests.Response:
     return api.call("PUT", f"manifests/{reference}", data=manifest, headers=headers)
 
 
+def post(api: Api, data: bytes) -> requests.Response:
+    """Push a blob in one request."""
+    return api.call("POST", f"blobs/uploads/?digest={digest_of(data)}", data=data)
+
+
 def refused_for_room(answer: requests.Response) -> None:
     """See that an answer says that there is no room."""
     assert answer.status_code == 507, answer.text
@@ -142,7 +147,7 @@ def test_a_disk_that_fills_up_in_a_patch(
     assert api.pull_blob(digest_of(kept)) == kept
     disk.fill()
     assert disk.free() == 0
-    refused_for_room(api.call("POST", "blobs/uploads/"))
+    refused_for_room(post(api, b"a blob"))
     told = flaskreg("garbage-collect", "--grace", "0s", config_of(server, tmp_path))
     assert "freed 2.0 MiB: 1 blobs" in told
     assert api.call("HEAD", f"blobs/{garbage}").status_code == 404
@@ -237,7 +242,7 @@ def test_a_disk_that_is_read_only(disk: Disk, server: Server) -> None:
     digest = digest_of(b"layer")
     disk.remount("ro")
     for answer in (
-        api.call("POST", "blobs/uploads/"),
+        post(api, b"a blob"),
         put(api, "v1", manifest),
         api.call("DELETE", "manifests/v1"),
     ):
@@ -268,7 +273,7 @@ def test_no_descriptors_left(launcher: Launcher, tmp_path: Path) -> None:
     for answer in (
         api.call("GET", f"blobs/{digest_of(b'layer')}"),
         api.call("GET", "manifests/v1"),
-        api.call("POST", "blobs/uploads/"),
+        post(api, b"a blob"),
         put(api, "v2", manifest),
     ):
         assert answer.status_code == 503, answer.text

@@ -267,7 +267,7 @@ def test_uploads_are_purged_by_a_running_server(launcher: Launcher) -> None:
     config = {"storage": {"maintenance": {"uploadpurging": purging}}}
     server = launcher.flaskreg(config, workers=2)
     api = Api(server.url, "purged")
-    active, idle = api.start(), api.start()
+    active, idle = (api.append(api.start(), b"begun") for _ in range(2))
     began = time.monotonic()
     while api.status(idle).status_code == 204:
         assert time.monotonic() - began < 60

@@ -264,7 +264,7 @@ def link_of(name: str, digest: Digest) -> str:
 def test_upload_sessions(app: RegistryApp, client: Client) -> None:
     """A session that nobody goes on with is deleted, by the age that is given."""
     location = start(client, "r")
-    client.patch(location, data=b"some bytes")
+    location = client.patch(location, data=b"some bytes").headers["Location"]
     assert collect(app, upload_age=3600.0).uploads == 0
     assert collect(app, "dry", upload_age=0.0, dry_run=True).uploads == 1
     totals = collect(app, "again", upload_age=0.0)
