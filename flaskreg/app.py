@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -28,8 +29,11 @@ from flaskreg.routes.site import Site
 from flaskreg.routes.statetoken import StateSigner
 from flaskreg.routes.urls import TrustedProxies
 from flaskreg.routes.urls import Urls
+from flaskreg.services import Registry
+from flaskreg.storage.readonly import ReadOnly
 from flaskreg.storage.secrets import FixedSecrets
 from flaskreg.storage.secrets import StoredSecrets
+from flaskreg.upkeep.purger import Purger
 
 
 _log = logging.getLogger("flaskreg")
@@ -46,6 +50,8 @@ class RegistryApp(Flask):
         super().__init__("flaskreg", static_folder=None)
         self.site = site
         self.driver = driver
+        #: what goes on beside requests in one thread each, until told to stop.
+        self.background: list[Callable[[threading.Event], None]] = []
         self.register_blueprint(make_blueprint(site))
 
     def check_storage(self) -> None:
@@ -54,12 +60,22 @@ class RegistryApp(Flask):
         :raises DriverError: it cannot.
         :raises OSError: likewise.
         """
-        if self.site.read_only:
+        if self.site.read_only():
             self.driver.list("/")
             return
         probe = f"/flaskreg/probes/{uuid.uuid4()}"
         self.driver.put_content(probe, b"", durable=False)
         self.driver.delete(probe, durable=False)
+
+    def start_background(self) -> threading.Event:
+        """Start what goes on beside requests; called once in each worker process.
+
+        :returns: what stops it when it is set.
+        """
+        stop = threading.Event()
+        for run in self.background:
+            threading.Thread(target=run, args=(stop,), daemon=True).start()
+        return stop
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -98,33 +114,29 @@ def create_app(
     for line in (*settings.warnings, *settings.later()):
         _log.warning("%s", line)
     manager = make_plugin_manager(settings.plugins.disabled, plugins)
-    hook = manager.hook
     if settings.proxy.configured and not manager.has_plugin("proxy"):
         raise ConfigError(
             "proxy: no plugin that caches other registries is loaded; "
             "try `pip install flaskreg-proxy`"
         )
-    driver = hook.flaskreg_make_driver(
-        settings=settings,
-        drivers=collect(manager, "flaskreg_register_drivers"),
-        middleware=collect(manager, "flaskreg_register_storage_middleware"),
-    )
-    registry = hook.flaskreg_make_registry(
-        settings=settings,
-        driver=driver,
-        cache=hook.flaskreg_make_cache(
-            settings=settings, caches=collect(manager, "flaskreg_register_caches")
-        ),
-        manifest_types=collect(manager, "flaskreg_register_manifest_types"),
-        manifest_options=_make_options(manager, settings),
-        hook=hook,
-    )
-    controller = hook.flaskreg_make_access_controller(
+    driver = make_driver(manager, settings)
+    registry = make_registry(manager, settings, driver)
+    controller = manager.hook.flaskreg_make_access_controller(
         settings=settings,
         controllers=collect(manager, "flaskreg_register_access_controllers"),
     )
     site = _make_site(settings, driver, registry, controller)
     app = RegistryApp(site, driver)
+    purging = settings.storage.maintenance.uploadpurging
+    if purging.enabled:
+        purger = Purger(
+            driver,
+            age=purging.age,
+            interval=purging.interval,
+            dry_run=purging.dryrun,
+            paused=site.read_only,
+        )
+        app.background.append(purger.run)
     blueprints = collect(
         manager,
         "flaskreg_register_blueprints",
@@ -135,6 +147,34 @@ def create_app(
     for prefix, blueprint in blueprints.items():
         app.register_blueprint(blueprint, url_prefix=prefix)
     return app
+
+
+def make_driver(manager: pluggy.PluginManager, settings: Settings) -> StorageDriver:
+    """Return the storage driver that is configured, wrapped as plugins want it."""
+    driver: StorageDriver = manager.hook.flaskreg_make_driver(
+        settings=settings,
+        drivers=collect(manager, "flaskreg_register_drivers"),
+        middleware=collect(manager, "flaskreg_register_storage_middleware"),
+    )
+    return driver
+
+
+def make_registry(
+    manager: pluggy.PluginManager, settings: Settings, driver: StorageDriver
+) -> Registry:
+    """Return the registry that is configured, on a driver."""
+    hook = manager.hook
+    registry: Registry = hook.flaskreg_make_registry(
+        settings=settings,
+        driver=driver,
+        cache=hook.flaskreg_make_cache(
+            settings=settings, caches=collect(manager, "flaskreg_register_caches")
+        ),
+        manifest_types=collect(manager, "flaskreg_register_manifest_types"),
+        manifest_options=_make_options(manager, settings),
+        hook=hook,
+    )
+    return registry
 
 
 def _make_options(
@@ -170,7 +210,9 @@ def _make_site(
         headers=[
             (name, value) for name, values in http.headers.items() for value in values
         ],
-        read_only=settings.storage.maintenance.readonly.enabled,
+        read_only=ReadOnly(
+            driver, always=settings.storage.maintenance.readonly.enabled
+        ),
         manifest_bytes=settings.manifests.maxbytes,
         catalog_entries=settings.catalog.maxentries,
         tag_entries=settings.tags.maxtags,

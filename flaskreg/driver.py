@@ -304,6 +304,23 @@ class StorageDriver(ABC):
             except PathNotFound:
                 continue
 
+    def touch(self, path: str) -> None:
+        """Make now the time of the last change of a file, as ``stat`` tells it.
+
+        A driver that cannot do so without writing the content again does nothing.
+
+        :raises PathNotFound: nothing is there; never by a driver that does nothing.
+        """
+        del path
+
+    def iter_leftovers(self) -> Iterator[FileInfo]:
+        """Yield what a process that was killed left while it wrote.
+
+        ``list`` does not show it and nobody reads it; ``delete`` takes it. What is
+        being written now is yielded too, so its age decides.
+        """
+        return iter(())
+
     def redirect(self, path: str, method: str) -> str | None:
         """Return a URL at which a client can read *path* itself.
 

@@ -96,6 +96,13 @@ def on_starting(server: Arbiter) -> None:
     _check_port(server)
 
 
+def post_worker_init(worker: Any) -> None:
+    """Start what goes on beside requests, now that the process has been forked."""
+    start = getattr(worker.wsgi, "start_background", None)
+    if start is not None:
+        start()
+
+
 def _check_port(server: Arbiter) -> None:
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return

@@ -157,6 +157,12 @@ class BlobStore(BlobStatter):
         url = self.redirect(descriptor, request.method)
         return Handover(url) if url else None
 
+    def announce(self, descriptor: Descriptor) -> None:
+        """Note that a client was told of a blob, and may not push it therefore.
+
+        :param descriptor: what :meth:`stat` of this store just told.
+        """
+
     @abstractmethod
     def put(self, content: bytes, media_type: str) -> Descriptor:
         """Store a small blob in this repository at once."""

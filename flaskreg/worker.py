@@ -16,6 +16,7 @@ is not valid, goes the way of gunicorn, byte for byte as it came.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import select
@@ -53,6 +54,12 @@ CLOSE = 2.0
 
 #: bytes that are received at once: a head and, mostly, a small body.
 RECEIVED = 64 << 10
+
+
+#: how the system says that it has no room for a connection, and how long the worker
+#: waits then, in seconds.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+EXHAUSTED_PAUSE = 0.05
 
 
 class Outcome(Enum):
@@ -98,6 +105,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         super().__init__(*args, **kwargs)
         self._notified = 0.0
         self._looked = 0.0
+        self._told_exhausted = 0.0
         self._quick = QuickServer(self)
         self._turn = Turn(shared_board(), self.age)
         #: connections that wait in the poller for more than their next request.
@@ -119,6 +127,15 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     # What the main loop does
 
     def accept(self, listener: socket.socket) -> None:
+        """Accept a connection, or wait until the system has room for one."""
+        try:
+            self._accept(listener)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self._make_room(error)
+
+    def _accept(self, listener: socket.socket) -> None:
         """Accept a connection; a thread gets it when its request is there."""
         if not self._turn.comes(self.nr_conns):
             return
@@ -139,6 +156,16 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         conn.init()
         sock.setblocking(False)
         self._collect(conn)
+
+    def _make_room(self, error: OSError) -> None:
+        """Close the connections that are idle; the next one waits in the backlog."""
+        now = time.monotonic()
+        if now - self._told_exhausted >= HEARTBEAT:
+            self._told_exhausted = now
+            self.log.error("no connection can be accepted: %s", error)
+        self.murder_keepalived(force=True)
+        # The listener stays readable: without a pause this would only ask again.
+        time.sleep(EXHAUSTED_PAUSE)
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """Take what a kept-alive connection sends, or that it is closed."""

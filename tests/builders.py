@@ -363,6 +363,11 @@ class WatchedDriver(StorageDriver):
         self.calls.append(("move", destination))
         self.inner.move(source, destination)
 
+    def touch(self, path: str) -> None:
+        """Note the call and hand it on."""
+        self.calls.append(("touch", path))
+        self.inner.touch(path)
+
     def delete(self, path: str, *, durable: bool = True) -> None:
         """Note the call and hand it on."""
         self.calls.append(("delete", path))

@@ -40,8 +40,8 @@ FLOORS = (
         "config",
         "hookspecs",
     ),
-    ("storage",),
-    ("defaults",),
+    ("storage", "upkeep"),
+    ("defaults", "transfer"),
     ("routes",),
     (
         "plugins",
@@ -74,6 +74,7 @@ USERS: dict[str, int | tuple[str, ...]] = {
     "click": ("cli",),
     "rich": ("cli",),
     "gunicorn": ("gunicornconf", "worker", "quick", "reply"),
+    "urllib3": ("transfer",),
     "gunicorn_h1c": ("quick",),
 }
 
@@ -84,6 +85,8 @@ FORBIDDEN = (
     ("routes", "config"),
     ("storage", "config"),
     ("storage", "hookspecs"),
+    ("storage", "upkeep"),
+    ("upkeep", "config"),
 )
 
 #: packages of the standard library that do input and output.

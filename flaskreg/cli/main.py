@@ -8,9 +8,15 @@ from collections.abc import Mapping
 import click
 
 from flaskreg.cli.config import config
+from flaskreg.cli.fsck import fsck
+from flaskreg.cli.garbage_collect import garbage_collect
 from flaskreg.cli.plugins import plugins
+from flaskreg.cli.readonly import readonly
 from flaskreg.cli.serve import serve
+from flaskreg.cli.transfer import export
+from flaskreg.cli.transfer import import_
 from flaskreg.config import ConfigError
+from flaskreg.driver import DriverError
 from flaskreg.plugins import PluginError
 from flaskreg.plugins import collect
 from flaskreg.plugins import make_plugin_manager
@@ -42,6 +48,11 @@ def group() -> None:
 group.add_command(serve)
 group.add_command(config)
 group.add_command(plugins)
+group.add_command(garbage_collect)
+group.add_command(fsck)
+group.add_command(readonly)
+group.add_command(import_)
+group.add_command(export)
 
 
 def main() -> None:
@@ -51,3 +62,6 @@ def main() -> None:
     except (ConfigError, PluginError) as error:
         sys.stderr.write(f"flaskreg: {error}\n")
         sys.exit(2)
+    except DriverError as error:
+        sys.stderr.write(f"flaskreg: storage: {error}\n")
+        sys.exit(1)

@@ -41,11 +41,6 @@ LATER = (
     Later("log.fields", "no fields are added to lines"),
     Later("log.reportcaller", "the caller is not added to lines"),
     Later("log.hooks", "no mail is sent"),
-    Later(
-        "storage.maintenance.uploadpurging",
-        "unfinished uploads are not purged",
-        harmless=lambda it: not it.storage.maintenance.uploadpurging.enabled,
-    ),
     Later("middleware.registry", "nothing is wrapped around the registry"),
     Later("middleware.repository", "nothing is wrapped around repositories"),
     Later("http.tls", "TLS is not spoken"),

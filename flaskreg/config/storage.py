@@ -83,7 +83,10 @@ class UploadPurging(Section):
     )
     age: WrittenSeconds = Field(
         default=604800.0,
-        description="How old an unfinished upload must be to be deleted.",
+        description=(
+            "How long nothing must have happened to an unfinished upload for it to be "
+            "deleted."
+        ),
     )
     interval: WrittenSeconds = Field(
         default=86400.0,
@@ -100,7 +103,10 @@ class ReadOnly(Section):
 
     enabled: bool = Field(
         default=False,
-        description="Whether every write is refused with 405.",
+        description=(
+            "Whether every write is refused with 405; `flaskreg readonly` does so at "
+            "run time."
+        ),
     )
 
 

@@ -12,8 +12,10 @@ import os
 import re
 import time
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
 from typing import Any
@@ -148,6 +150,8 @@ class FilesystemDriver(StorageDriver):
             if path == "/":
                 return []
             raise PathNotFound(path) from None
+        except OSError as error:
+            raise as_driver_error(error, path) from error
         return [
             name for name in names if name[0] != "." or not _TEMPORARY.fullmatch(name)
         ]
@@ -170,6 +174,18 @@ class FilesystemDriver(StorageDriver):
     def filename(self, path: str) -> str:
         """Return the name of a file in the operating system."""
         return self._filename(path)
+
+    def touch(self, path: str) -> None:
+        """Set the time of the last change; it need not survive a power cut."""
+        with translated(path):
+            os.utime(self._filename(path))
+
+    def iter_leftovers(self) -> Iterator[FileInfo]:
+        """Yield the temporary files below the root."""
+        for directory, _, names in os.walk(self.root):
+            for name in filter(_TEMPORARY.fullmatch, names):
+                with suppress(PathNotFound):
+                    yield self.stat(f"{directory}/{name}".removeprefix(self.root))
 
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)

@@ -204,6 +204,12 @@ class InMemoryDriver(StorageDriver):
         with self._lock:
             self._delete(path)
 
+    def touch(self, path: str) -> None:
+        """Set the time of the last change."""
+        check_path(path)
+        with self._lock:
+            self._files[path] = _File(self._committed(path).content)
+
     # What writers do
 
     def _commit(self, path: str, upload: _Upload) -> None:

@@ -57,6 +57,7 @@ def head_blob(call: Call) -> Answer:
     digest = parse_digest(call.route.reference)
     blobs = call.repository.blobs
     descriptor = blobs.stat(digest)
+    blobs.announce(descriptor)
     handover = blobs.hand_over(descriptor, _request(call, "HEAD"))
     if handover is not None and handover.url:
         return _redirected(handover.url, digest)

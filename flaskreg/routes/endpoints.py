@@ -81,7 +81,7 @@ def respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
 def methods(site: Site, endpoint: str) -> list[str]:
     """Return the methods of an endpoint, as ``Allow`` lists them."""
     offered = ENDPOINTS[endpoint]
-    if site.read_only:
+    if site.read_only():
         offered = {name: offered[name] for name in offered if name not in WRITES}
     return sorted([*offered, "OPTIONS"])
 
@@ -91,9 +91,11 @@ def _respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
     if method == "OPTIONS":
         return empty_answer(200, [("Allow", ", ".join(methods(site, route.endpoint)))])
     handler = ENDPOINTS[route.endpoint].get(method)
-    if handler is None or (site.read_only and method in WRITES):
+    refused = method in WRITES and site.read_only()
+    if handler is None or refused:
         allowed = ", ".join(methods(site, route.endpoint))
-        raise Unsupported(headers={"Allow": allowed})
+        detail = "the registry is read-only" if refused else None
+        raise Unsupported(detail, headers={"Allow": allowed})
     call = Call(site, environ, method, route)
     if route.endpoint not in NAMELESS:
         name = parse_name(route.name)

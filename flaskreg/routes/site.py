@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,8 +26,8 @@ class Site:
     prefix: str
     #: headers of every answer.
     headers: Sequence[tuple[str, str]]
-    #: whether methods that write are switched off.
-    read_only: bool
+    #: tells whether methods that write are switched off now.
+    read_only: Callable[[], bool]
     #: the most bytes of a manifest.
     manifest_bytes: int
     #: the most entries of a page of the catalog, of tags, and of referrers.

@@ -10,6 +10,7 @@ from flaskreg.digest import Digest
 from flaskreg.driver import StorageDriver
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import DigestInvalid
+from flaskreg.errors import Unavailable
 from flaskreg.errors import Unsupported
 from flaskreg.handover import ContentRequest
 from flaskreg.handover import Handover
@@ -18,6 +19,7 @@ from flaskreg.services import BlobStatter
 from flaskreg.services import BlobStore
 from flaskreg.storage.blobs import BlobContents
 from flaskreg.storage.links import Links
+from flaskreg.storage.sweepguard import SweepGuard
 
 
 def expect_digest(found: Digest, stated: Digest) -> None:
@@ -43,6 +45,7 @@ class LinkedBlobStore(BlobStore):
     :param links: what makes content a member.
     :param statter: a statter that checks those links.
     :param cache: told what is stored and what is deleted.
+    :param guard: keeps what is stored from a garbage collection.
     :param delete_enabled: whether :meth:`delete` may.
     """
 
@@ -55,6 +58,7 @@ class LinkedBlobStore(BlobStore):
         links: Links,
         statter: BlobStatter,
         cache: DescriptorCache,
+        guard: SweepGuard,
         delete_enabled: bool,
     ) -> None:
         self._name = name
@@ -63,6 +67,7 @@ class LinkedBlobStore(BlobStore):
         self._links = links
         self._statter = statter
         self._cache = cache
+        self._guard = guard
         self._delete_enabled = delete_enabled
 
     def stat(self, digest: Digest) -> Descriptor:
@@ -90,7 +95,10 @@ class LinkedBlobStore(BlobStore):
     def put(self, content: bytes, media_type: str = OCTET_STREAM) -> Descriptor:
         """Store a small blob."""
         digest = Digest.of(content)
-        self._contents.put(content, digest, self._links.entries(digest, digest))
+        links = self._links.entries(digest, digest)
+        self._guard.protect(
+            lambda: [digest], lambda: self._contents.put(content, digest, links)
+        )
         return self._remember(Descriptor(media_type, digest, len(content)))
 
     def take(self, content: bytes, digest: Digest) -> Descriptor:
@@ -102,7 +110,10 @@ class LinkedBlobStore(BlobStore):
         found = Digest.of(content, digest.algorithm)
         expect_digest(found, digest)
         canonical = found if found.canonical else Digest.of(content)
-        self._contents.put(content, canonical, self._links.entries(digest, canonical))
+        links = self._links.entries(digest, canonical)
+        self._guard.protect(
+            lambda: [canonical], lambda: self._contents.put(content, canonical, links)
+        )
         return self._remember(Descriptor(OCTET_STREAM, canonical, len(content)))
 
     def mount(self, digest: Digest, source: str) -> Descriptor | None:
@@ -110,12 +121,14 @@ class LinkedBlobStore(BlobStore):
         target = self._links.of(source).resolve(digest)
         if target is None:
             return None
-        try:
-            descriptor = self._contents.stat(target)
-        except BlobUnknown:
-            return None
-        self._driver.publish(self._links.entries(digest, target))
-        return self._remember(descriptor)
+        descriptor = self._guard.protect(
+            lambda: [target], lambda: self._link(digest, target)
+        )
+        return None if descriptor is None else self._remember(descriptor)
+
+    def announce(self, descriptor: Descriptor) -> None:
+        """Make the link of a blob a young one: nobody sweeps it for now."""
+        self._guard.announce(self._name, descriptor.digest)
 
     def adopt(self, source: str, digest: Digest, descriptor: Descriptor) -> Descriptor:
         """Move the committed content of an upload into the store and link it.
@@ -126,7 +139,17 @@ class LinkedBlobStore(BlobStore):
         """
         canonical = descriptor.digest
         links = self._links.entries(digest, canonical)
-        self._contents.adopt(source, canonical, descriptor.size, links)
+        moved = False
+
+        def write() -> None:
+            nonlocal moved
+            if not moved:
+                self._contents.adopt(source, canonical, descriptor.size, links)
+                moved = True
+            elif self._link(digest, canonical) is None:
+                raise Unavailable("a garbage collection took what was pushed")
+
+        self._guard.protect(lambda: [canonical], write)
         return self._remember(descriptor)
 
     def delete(self, digest: Digest) -> None:
@@ -138,6 +161,15 @@ class LinkedBlobStore(BlobStore):
             raise BlobUnknown({"digest": digest})
         self._cache.clear(target, self._name)
         self._links.unlink(target, digest)
+
+    def _link(self, digest: Digest, target: Digest) -> Descriptor | None:
+        """Link content that is there, or return ``None``."""
+        try:
+            descriptor = self._contents.stat(target)
+        except BlobUnknown:
+            return None
+        self._driver.publish(self._links.entries(digest, target))
+        return descriptor
 
     def _remember(self, descriptor: Descriptor) -> Descriptor:
         self._cache.set(descriptor.digest, descriptor, self._name)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import suppress
 
 from flaskreg.digest import CANONICAL
 from flaskreg.digest import Digest
 from flaskreg.driver import PathExists
+from flaskreg.errors import BlobUnknown
 from flaskreg.errors import DigestInvalid
+from flaskreg.errors import ManifestInvalid
+from flaskreg.errors import ManifestUnknown
 from flaskreg.errors import Unsupported
 from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
@@ -19,6 +25,8 @@ from flaskreg.services import Repository
 from flaskreg.storage.referrers import LocalReferrers
 from flaskreg.storage.revisions import ManifestReader
 from flaskreg.storage.revisions import RevisionStore
+from flaskreg.storage.sweepguard import SweepGuard
+from flaskreg.storage.sweepguard import tag_mark
 from flaskreg.storage.tags import LocalTags
 
 
@@ -31,6 +39,7 @@ class LocalManifests(ManifestStore):
     :param tags: the tags.
     :param referrers: told of each subject.
     :param checks: the manifest options, in their order.
+    :param guard: keeps what is stored from a garbage collection.
     :param options: how this view behaves.
     :param delete_enabled: whether :meth:`delete` may.
     """
@@ -44,6 +53,7 @@ class LocalManifests(ManifestStore):
         tags: LocalTags,
         referrers: LocalReferrers,
         checks: Sequence[ManifestOption],
+        guard: SweepGuard,
         options: ManifestServiceOptions,
         delete_enabled: bool,
     ) -> None:
@@ -52,6 +62,7 @@ class LocalManifests(ManifestStore):
         self._revisions = revisions
         self._tags = tags
         self._referrers = referrers
+        self._guard = guard
         self._options = options
         self._delete_enabled = delete_enabled
         self._checks = [
@@ -88,12 +99,32 @@ class LocalManifests(ManifestStore):
         if digest is not None and digest != actual:
             raise DigestInvalid({"given": digest, "actual": actual})
         manifest = self._reader.parse(content, media_type, actual)
-        for check in self._checks:
-            check.before_put(self._repository, manifest)
-        self._store(manifest, tags, frozen)
+
+        def store() -> None:
+            for check in self._checks:
+                check.before_put(self._repository, manifest)
+            self._store(manifest, tags, frozen)
+
+        self._guard.protect(lambda: self._relied_on(manifest, tags), store)
         for check in self._checks:
             check.after_put(self._repository, manifest)
         return manifest
+
+    def _relied_on(self, manifest: Manifest, tags: Iterable[str]) -> Iterator[Digest]:
+        """Yield what a push needs: tags, manifest, blobs, and its manifests' own."""
+        yield from (tag_mark(self._repository.name, tag) for tag in tags)
+        todo, seen = [manifest], {manifest.digest}
+        while todo:
+            each = todo.pop()
+            yield Digest.of(each.content)
+            for blob in each.blobs:
+                with suppress(BlobUnknown):
+                    yield self._repository.blobs.stat(blob.digest).digest
+            for child in (*each.manifests, *each.blobs):
+                if child.digest not in seen:
+                    seen.add(child.digest)
+                    with suppress(ManifestUnknown, ManifestInvalid):
+                        todo.append(self._revisions.get(child.digest))
 
     def _store(
         self, manifest: Manifest, tags: Sequence[str], frozen: Collection[str]

@@ -33,6 +33,7 @@ from flaskreg.digest import Digest
 
 ROOT = "/docker/registry/v2"
 REPOSITORIES = f"{ROOT}/repositories"
+BLOBS = f"{ROOT}/blobs"
 
 
 def _encoded(digest: Digest) -> str:
@@ -43,6 +44,11 @@ def blob_data(digest: Digest) -> str:
     """Return the path of the content of a blob."""
     algorithm, _, encoded = digest.partition(":")
     return f"{ROOT}/blobs/{algorithm}/{encoded[:2]}/{encoded}/data"
+
+
+def blob(digest: Digest) -> str:
+    """Return the directory of a blob."""
+    return blob_data(digest).removesuffix("/data")
 
 
 def repository(name: str) -> str:
@@ -58,6 +64,16 @@ def manifests(name: str) -> str:
 def layer(name: str, digest: Digest) -> str:
     """Return the directory that makes a blob a member of a repository."""
     return f"{REPOSITORIES}/{name}/_layers/{_encoded(digest)}"
+
+
+def layers(name: str) -> str:
+    """Return the directory of all blobs of a repository, one algorithm each below."""
+    return f"{REPOSITORIES}/{name}/_layers"
+
+
+def revisions(name: str) -> str:
+    """Return the directory of all manifests of a repository, likewise."""
+    return f"{REPOSITORIES}/{name}/_manifests/revisions"
 
 
 def revision(name: str, digest: Digest) -> str:
@@ -133,6 +149,11 @@ def hash_states(name: str, session_id: str) -> str:
 def hash_state(name: str, session_id: str, algorithm: str, offset: int) -> str:
     """Return the path of the state of a running digest after *offset* bytes."""
     return f"{hash_states(name, session_id)}/{algorithm}/{offset}"
+
+
+def all_referrers(name: str) -> str:
+    """Return the directory of all subjects, one algorithm each below it."""
+    return f"{REPOSITORIES}/{name}/_referrers"
 
 
 def referrers(name: str, subject: Digest) -> str:

@@ -32,6 +32,7 @@ from flaskreg.storage.listings import Listings
 from flaskreg.storage.repository import LocalRepository
 from flaskreg.storage.repository import Parts
 from flaskreg.storage.revisions import ManifestReader
+from flaskreg.storage.sweepguard import SweepGuard
 
 
 #: repositories that are remembered in a process.
@@ -77,6 +78,7 @@ class LocalRegistry(Registry):
             contents=contents,
             reader=ManifestReader(contents, manifest_types),
             checks=tuple(manifest_options),
+            guard=SweepGuard(driver),
             delete_enabled=delete_enabled,
             resumable=not is_cache,
             tag_concurrency=tag_concurrency,

@@ -26,6 +26,7 @@ from flaskreg.storage.referrers import LocalReferrers
 from flaskreg.storage.revisions import ManifestReader
 from flaskreg.storage.revisions import RevisionStore
 from flaskreg.storage.signatures import LocalSignatures
+from flaskreg.storage.sweepguard import SweepGuard
 from flaskreg.storage.tags import LocalTags
 from flaskreg.storage.uploads import LocalUploads
 
@@ -40,6 +41,7 @@ class Parts:
     contents: BlobContents
     reader: ManifestReader
     checks: Sequence[ManifestOption]
+    guard: SweepGuard
     delete_enabled: bool
     resumable: bool
     tag_concurrency: int
@@ -68,6 +70,7 @@ class LocalRepository(Repository):
             links=layers,
             statter=LinkedStatter(layers, CachedStatter(known, parts.cache, name)),
             cache=parts.cache,
+            guard=parts.guard,
             delete_enabled=parts.delete_enabled,
         )
         self.uploads = LocalUploads(driver, self.blobs, name, resumable=parts.resumable)
@@ -109,6 +112,7 @@ class LocalRepository(Repository):
             tags=self.tags,
             referrers=self.referrers,
             checks=self._parts.checks,
+            guard=self._parts.guard,
             options=options,
             delete_enabled=self._parts.delete_enabled,
         )

@@ -39,6 +39,23 @@ class StatTests(DriverFixtures):
             info = driver.stat(path)
             assert (info.path, info.size, info.is_dir) == (path, 0, True)
 
+    def test_touching_changes_no_content(self, driver: StorageDriver) -> None:
+        """A file that is touched is there as it was, and no older than before."""
+        driver.put_content(FILE, b"content")
+        before = driver.stat(FILE)
+        driver.touch(FILE)
+        after = driver.stat(FILE)
+        assert driver.get_content(FILE) == b"content"
+        assert (after.size, after.is_dir) == (7, False)
+        if before.modified is not None and after.modified is not None:
+            assert after.modified >= before.modified
+
+    def test_nothing_is_left_over(self, driver: StorageDriver) -> None:
+        """What was written to its end is no leftover."""
+        driver.put_content(FILE, b"content")
+        driver.move(FILE, OTHER)
+        assert list(driver.iter_leftovers()) == []
+
     @needs("keeps_times")
     def test_the_time_of_the_last_change(self, driver: StorageDriver) -> None:
         """It has a zone, it is about now, and it does not go back."""

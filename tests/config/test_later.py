@@ -47,7 +47,7 @@ USED = (
     "referrers",
     "storage.cache",
     "storage.delete",
-    "storage.maintenance.readonly",
+    "storage.maintenance",
     "storage.redirect",
     "storage.scope",
     "storage.tag",
@@ -80,10 +80,7 @@ def test_the_tables_name_keys_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "key"), WAITING, ids=[name for name, _ in WAITING])
 def test_a_key_that_comes_later_is_named(load: Load, name: str, key: Any) -> None:
-    harmless = (
-        "http.http2.disabled",
-        "storage.maintenance.uploadpurging.enabled",
-    )
+    harmless = ("http.http2.disabled",)
     entry = entry_for(name)
     assert entry is not None
     lines = load(merged(nested(name, sample(name, key)[0]))).later()

@@ -669,3 +669,30 @@ def test_the_file_behind_a_path(tmp_path: Path) -> None:
     assert driver.filename("/c") == str(tmp_path / "c")
     with pytest.raises(InvalidPath):
         driver.filename("/a/../b")
+
+
+def test_touching_makes_a_file_young(tmp_path: Path) -> None:
+    """Its content stays, and only what is there can be touched."""
+    driver = FilesystemDriver(str(tmp_path))
+    driver.put_content("/a/file", b"content")
+    os.utime(tmp_path / "a/file", (1, 1))
+    driver.touch("/a/file")
+    modified = driver.stat("/a/file").modified
+    assert modified is not None
+    assert modified.timestamp() > 1_000_000
+    assert driver.get_content("/a/file") == b"content"
+    with pytest.raises(PathNotFound):
+        driver.touch("/a/other")
+
+
+def test_what_a_killed_writer_left(tmp_path: Path) -> None:
+    """It is told of, with its size, and can be deleted."""
+    driver = FilesystemDriver(str(tmp_path))
+    driver.put_content("/a/file", b"content")
+    (tmp_path / "a" / f".{'0' * 32}.tmp").write_bytes(b"half")
+    (tmp_path / "a" / ".hidden").write_bytes(b"somebody's own")
+    (found,) = driver.iter_leftovers()
+    assert (found.path, found.size) == (f"/a/.{'0' * 32}.tmp", 4)
+    driver.delete(found.path)
+    assert list(driver.iter_leftovers()) == []
+    assert sorted(driver.list("/a")) == [".hidden", "file"]

@@ -22,10 +22,13 @@ SESSION = "0189f1b0-0000-4000-8000-000000000000"
 
 #: every function of the module, called, with what is a file or the link in it.
 MADE = {
+    "blob": (DIGEST,),
     "blob_data": (DIGEST,),
     "repository": ("a/b",),
     "manifests": ("a/b",),
+    "layers": ("a/b",),
     "layer": ("a/b", DIGEST),
+    "revisions": ("a/b",),
     "revision": ("a/b", DIGEST),
     "signatures": ("a/b", DIGEST),
     "signature": ("a/b", DIGEST, SIGNATURE),
@@ -41,6 +44,7 @@ MADE = {
     "upload_owner": ("a/b", SESSION),
     "hash_states": ("a/b", SESSION),
     "hash_state": ("a/b", SESSION, "sha256", 42),
+    "all_referrers": ("a/b",),
     "referrers": ("a/b", DIGEST),
     "referrer": ("a/b", DIGEST, SIGNATURE),
 }

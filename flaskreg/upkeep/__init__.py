@@ -1,0 +1,1 @@
+"""What keeps a storage in order: garbage collection, checks and repairs, purging."""
