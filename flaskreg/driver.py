@@ -101,6 +101,9 @@ class FileInfo:
     is_dir: bool
     #: time of the last change, with a zone; ``None`` where the driver keeps none.
     modified: datetime | None = None
+    #: false for content on its way, which nobody can read; where that is a plain file,
+    #: anybody can.
+    committed: bool = True
 
 
 def check_path(path: str) -> str:

@@ -40,7 +40,7 @@ class GlobalStatter(BlobStatter):
             info = self._driver.stat(paths.blob_data(digest))
         except PathNotFound:
             raise BlobUnknown({"digest": digest}) from None
-        if info.is_dir:
+        if info.is_dir or not info.committed:
             raise BlobUnknown({"digest": digest})
         return Descriptor(OCTET_STREAM, digest, info.size)
 

@@ -88,6 +88,32 @@ def test_a_push_goes_on_at_the_other_node(nodes: list[Server], size: int) -> Non
         assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("size", [*SIZES, 40 * MIB])
+@pytest.mark.parametrize("left", [False, True])
+def test_a_push_in_one_request(
+    nodes: list[Server], storage: dict[str, Any], size: int, *, left: bool
+) -> None:
+    """It is at the other node, also where one that died had as much of it under way."""
+    data = random.Random(f"{size} {left}").randbytes(size)
+    digest = digest_of(data)
+    driver = make_s3("storage.s3", storage["storage"]["s3"])
+    encoded = digest.removeprefix("sha256:")
+    path = f"/docker/registry/v2/blobs/sha256/{encoded[:2]}/{encoded}/data"
+    if left:
+        key = driver.key(path)
+        upload = driver.bucket.create_upload(key)
+        driver.bucket.upload_part(key, upload, 1, b"x" * size)
+    apis = [Api(node.url, "scale/whole") for node in nodes]
+    assert apis[1].call("HEAD", f"blobs/{digest}").status_code == 404
+    expect(apis[0].commit(apis[0].start(), digest, data), 201)
+    for api in apis:
+        assert api.pull_blob(digest) == data
+    location = apis[1].append(apis[1].start(), data)
+    expect(apis[1].commit(location, digest), 201)
+    assert driver.get_content(path) == data
+    driver.close()
+
+
 def test_of_two_nodes_that_append_one_does(nodes: list[Server]) -> None:
     """The other one is told where the upload goes on."""
     apis = [Api(node.url, "scale/race") for node in nodes]

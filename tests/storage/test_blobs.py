@@ -20,6 +20,7 @@ from flaskreg.defaults.memorycache import MemoryCache
 from flaskreg.defaults.memorycache import NoCache
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
+from flaskreg.driver import FileInfo
 from flaskreg.driver import PathNotFound
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import Unsupported
@@ -127,6 +128,22 @@ def test_adopting_content(
     assert driver.get_content(link) == b"x"
     left = there == "whole" and size > 7 and not renames
     assert driver.asked("move") == ([] if left else [data])
+
+
+def test_content_on_its_way_is_no_blob(
+    driver: WatchedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a driver gathers at a blob's place is not there before it is committed."""
+    data = paths.blob_data(DIGEST)
+    coming = FileInfo(data, len(CONTENT), is_dir=False, committed=False)
+    driver.put_content("/upload/data", CONTENT)
+    contents = BlobContents(driver)
+    with monkeypatch.context() as context:
+        context.setattr(type(driver), "stat", lambda _self, _path: coming)
+        with pytest.raises(BlobUnknown):
+            contents.stat(DIGEST)
+        contents.adopt("/upload/data", DIGEST, 1 << 30)
+    assert driver.asked("move") == [data]
 
 
 @pytest.mark.parametrize("redirect", [True, False])

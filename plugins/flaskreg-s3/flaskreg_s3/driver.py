@@ -136,7 +136,13 @@ class S3Driver(StorageDriver):
         found = found or find_upload(self.bucket, key)
         if found is None:
             raise PathNotFound(path)
-        return FileInfo(path, found.size, is_dir=False, modified=found.modified)
+        return FileInfo(
+            path,
+            found.size,
+            is_dir=False,
+            modified=found.modified,
+            committed=found.upload is None,
+        )
 
     def list(self, path: str) -> list[str]:
         """Return the names below a directory, as far as anything is committed there."""
