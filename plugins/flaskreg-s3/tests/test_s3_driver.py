@@ -20,6 +20,11 @@ class TestS3Driver(DriverTests):
     supports_redirect = True
     large = True
 
+    @pytest.fixture
+    def make_driver(self, make_place):
+        """Return a callable that makes drivers of one place in the bucket."""
+        return make_place
+
     @pytest.fixture(autouse=True)
     def nothing_left_behind(self, driver, server):
         """Delete what the test made; SeaweedFS lists empty directories for a while."""
