@@ -2,8 +2,12 @@
 
 It finds or builds distribution and the load generator, starts distribution, flaskreg
 under gunicorn and flaskreg under granian on one disk, runs all rows in alternating
-rounds, and writes ``benchmarks/RESULTS.md``. ``--smoke`` runs a few rows for a moment
-and writes nothing: it shows that all of it runs.
+rounds, and writes its part of ``benchmarks/RESULTS.md``. ``--smoke`` runs a few rows
+for a moment and writes nothing: it shows that all of it runs.
+
+``--storage s3=http://KEY:SECRET@127.0.0.1:PORT/BUCKET`` keeps all content in a bucket
+of an S3 server that runs already; flaskreg-s3 has to be installed. ``--title`` says
+which server it is.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 HERE = Path(__file__).resolve().parent
@@ -94,13 +99,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_configuration(folder: Path, name: str, port: int) -> Path:
+def storage_of(storage: str, folder: Path, name: str) -> str:
+    """Return the driver and its parameters as they stand in a configuration.
+
+    :param storage: ``filesystem``, or ``s3=`` and the URL of a bucket.
+    :param name: of the server, whose content is kept apart from that of the others.
+    """
+    if storage == "filesystem":
+        return f"filesystem: {{rootdirectory: {folder / name}}}"
+    url = urlsplit(storage.removeprefix("s3="))
+    endpoint = f"{url.scheme}://{url.hostname}:{url.port}"
+    parameters = {
+        "bucket": url.path.strip("/"),
+        "region": "us-east-1",
+        "regionendpoint": endpoint,
+        "forcepathstyle": "true",
+        "accesskey": url.username,
+        "secretkey": url.password,
+        "rootdirectory": f"/benchmark-{folder.name}-{name}",
+    }
+    pairs = ", ".join(f'{key}: "{value}"' for key, value in parameters.items())
+    return f"s3: {{{pairs}}}\n  redirect: {{disable: true}}"
+
+
+def write_configuration(folder: Path, name: str, port: int, storage: str) -> Path:
     """Write the configuration that all of them are started with."""
     file = folder / f"{name}.yml"
     file.write_text(
         f"""version: 0.1
 storage:
-  filesystem: {{rootdirectory: {folder / name}}}
+  {storage_of(storage, folder, name)}
   delete: {{enabled: true}}
   cache: {{blobdescriptor: inmemory}}
 log: {{level: error, accesslog: {{disabled: true}}}}
@@ -135,12 +163,14 @@ def running(server: Server, configuration: Path) -> Iterator[Server]:
         server.process.wait(60)
 
 
-def make_servers(folder: Path, registry: str) -> list[tuple[Server, Path]]:
+def make_servers(
+    folder: Path, registry: str, storage: str
+) -> list[tuple[Server, Path]]:
     """Return what is measured, the peer last, each with its configuration."""
     made = []
     for name in ("gunicorn", "granian", PEER):
         port = free_port()
-        configuration = write_configuration(folder, name, port)
+        configuration = write_configuration(folder, name, port, storage)
         commands = {
             "gunicorn": [sys.executable, "-m", "gunicorn", "-w", "2", "wsgi:app"],
             "granian": [
@@ -157,9 +187,10 @@ def make_servers(folder: Path, registry: str) -> list[tuple[Server, Path]]:
 def measure(servers: Sequence[Server], regload: str, options: Sequence[str]) -> str:
     """Run the load generator over all servers, and return its table."""
     command = [regload, *options, *[server.target for server in servers]]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
+    done.check_returncode()
     return done.stdout
 
 
@@ -180,15 +211,17 @@ def machine(folder: Path) -> str:
     )
 
 
-def report(servers: Sequence[Server], table: str, folder: Path) -> str:
-    """Return the page of results."""
+def report(
+    servers: Sequence[Server], table: str, folder: Path, heading: str, note: str
+) -> str:
+    """Return the part of the page of results that this run is."""
     lines = [
-        "# Results",
+        f"## {heading}",
         "",
         f"One run of `benchmarks/run.py` on {time.strftime('%Y-%m-%d')}: "
         f"{machine(folder)}. All durable, delete and in-memory cache on, access logs",
         "off, two worker processes for flaskreg. Medians of alternating rounds; ratios",
-        "are to distribution in the same run.",
+        f"are to distribution in the same run. {note}".rstrip(),
         "",
         "| row | gunicorn | granian | distribution | unit | gunicorn ratio "
         "| granian ratio |",
@@ -214,12 +247,26 @@ def report(servers: Sequence[Server], table: str, folder: Path) -> str:
     return "\n".join([*lines, ""])
 
 
+def write_part(page: Path, part: str) -> None:
+    """Put a part under its heading, in place of the part that stands there."""
+    text = page.read_text() if page.exists() else "# Results\n"
+    top, *parts = re.split(r"^(?=## )", text, flags=re.M)
+    heading = part.partition("\n")[0]
+    kept = [each for each in parts if each.partition("\n")[0] != heading]
+    page.write_text("\n".join(each.rstrip() + "\n" for each in (top, *kept, part)))
+
+
 def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a moment, no results")
     parser.add_argument("--rounds", default="3", help="rounds of each row")
     parser.add_argument("--secs", default="3", help="seconds of each rate")
+    parser.add_argument(
+        "--storage", default="filesystem", help="filesystem, or s3=URL of a bucket"
+    )
+    parser.add_argument("--title", default="", help="of the part in the results")
+    parser.add_argument("--note", default="", help="a sentence below it")
     arguments = parser.parse_args()
     install = ["go", "install", "-buildvcs=false", DISTRIBUTION]
     registry = find_or_build("registry", "FLASKREG_DISTRIBUTION", install, PROJECT)
@@ -228,18 +275,21 @@ def main() -> None:
     options = ["-rounds", arguments.rounds, "-secs", arguments.secs]
     if arguments.smoke:
         options = ["-rounds", "1", "-secs", "0.5", "-warm", "0.1", "-only", SMOKE_ROWS]
+    title = arguments.title or arguments.storage.partition("=")[0]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         servers = [
             stack.enter_context(running(server, configuration))
-            for server, configuration in make_servers(folder, registry)
+            for server, configuration in make_servers(
+                folder, registry, arguments.storage
+            )
         ]
         table = measure(servers, regload, options)
-        page = report(servers, table, folder)
+        part = report(servers, table, folder, title, arguments.note)
     if arguments.smoke:
-        print(page)
+        print(part)
     else:
-        (HERE / "RESULTS.md").write_text(page)
+        write_part(HERE / "RESULTS.md", part)
 
 
 if __name__ == "__main__":

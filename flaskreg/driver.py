@@ -104,6 +104,9 @@ class FileInfo:
     is_dir: bool
     #: time of the last change, with a zone; ``None`` where the driver keeps none.
     modified: datetime | None = None
+    #: false for content on its way, which nobody can read; where that is a plain file,
+    #: anybody can.
+    committed: bool = True
 
 
 def check_path(path: str) -> str:
@@ -128,6 +131,8 @@ class FileWriter(ABC):
 
     #: bytes at the path so far, those of earlier writers included.
     size: int
+    #: whether content that is not committed stays when the writer is closed.
+    keeps: bool = True
 
     @abstractmethod
     def write(self, chunk: bytes) -> None:
@@ -182,6 +187,8 @@ class StorageDriver(ABC):
     renames: bool = False
     #: whether ``stat`` tells when a directory got or lost a name.
     dates_directories: bool = False
+    #: whether every call asks a server, so that one for each of many names is too much.
+    remote: bool = False
 
     @abstractmethod
     def get_content(self, path: str) -> bytes:
@@ -219,6 +226,20 @@ class StorageDriver(ABC):
         :raises InvalidOffset: the content has another size, or is being written.
         :raises PathNotFound: *append_at* is not ``None`` or 0 and nothing is there.
         """
+
+    def direct_writer(self, path: str, destination: str) -> FileWriter | None:
+        """Open a file for writing that will be moved to *destination*, and only there.
+
+        It is for a storage whose moves are copies: content can gather at its
+        destination, where nobody sees it before it is committed and moved. What is not
+        is lost when the writer is closed, and then its ``keeps`` is false.
+
+        :param path: where nothing may be, as for :meth:`writer` at 0.
+        :returns: ``None`` where :meth:`writer` is as good.
+        :raises InvalidOffset: something is at *path*, or it is being written.
+        """
+        del path, destination
+        return None
 
     @abstractmethod
     def stat(self, path: str) -> FileInfo:

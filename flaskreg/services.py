@@ -259,13 +259,18 @@ class UploadStore(ABC):
 
     @abstractmethod
     def resume(
-        self, session_id: str, owner: str = "", promised: datetime | None = None
+        self,
+        session_id: str,
+        owner: str = "",
+        promised: datetime | None = None,
+        expected: int | None = None,
     ) -> UploadSession:
         """Return a session that was started.
 
         :param owner: who asks for it.
         :param promised: when :meth:`promise` gave it to that owner, if the caller knows
             that it did; ``None`` for a session that must be stored.
+        :param expected: bytes that it has as far as the caller knows; it may be wrong.
         :raises BlobUploadUnknown: this repository has no such session, or it belongs
             to somebody else.
         """

@@ -53,7 +53,7 @@ def post_uploads(call: Call) -> Answer:
 def get_upload(call: Call) -> Answer:
     """Answer how much has arrived, and where to go on (end-13)."""
     state = _state(call) if call.arg("_state") else None
-    return Answer(204, _progress(call, _session(call, state)))
+    return Answer(204, _progress(call, _session(call, state, look=True)))
 
 
 def patch_upload(call: Call) -> Answer:
@@ -137,13 +137,21 @@ def _state(call: Call) -> UploadState:
     )
 
 
-def _session(call: Call, state: UploadState | None) -> UploadSession:
-    """Return the session of the path, which belongs to whoever calls."""
+def _session(
+    call: Call, state: UploadState | None, *, look: bool = False
+) -> UploadSession:
+    """Return the session of the path, which belongs to whoever calls.
+
+    :param look: whether its size is to be looked at, whatever its state says.
+    """
     owner = call.grant.principal.name
-    promised = None
-    if state is not None and state.owner == owner:
-        promised = state.promised
-    return call.repository.uploads.resume(call.route.reference, owner, promised)
+    promised = expected = None
+    if state is not None:
+        promised = state.promised if state.owner == owner else None
+        expected = None if look else state.offset
+    return call.repository.uploads.resume(
+        call.route.reference, owner, promised, expected
+    )
 
 
 @contextmanager

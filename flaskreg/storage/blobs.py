@@ -24,6 +24,10 @@ from flaskreg.services import BlobStatter
 from flaskreg.storage import paths
 
 
+#: content of at most so many bytes is moved without asking whether it is there.
+_SMALL = 256 << 10
+
+
 class GlobalStatter(BlobStatter):
     """Tells what content the driver has.
 
@@ -39,7 +43,7 @@ class GlobalStatter(BlobStatter):
             info = self._driver.stat(paths.blob_data(digest))
         except PathNotFound:
             raise BlobUnknown({"digest": digest}) from None
-        if info.is_dir:
+        if info.is_dir or not info.committed:
             raise BlobUnknown({"digest": digest})
         return Descriptor(OCTET_STREAM, digest, info.size)
 
@@ -156,7 +160,9 @@ class BlobContents(BlobStatter):
         :param links: paths and contents that become visible after it, in order.
         """
         move = (source, paths.blob_data(digest))
-        wanted = self._driver.renames or not self._has(digest, size)
+        # To ask for a small one costs as much as to move it.
+        free = self._driver.renames or size <= _SMALL
+        wanted = free or not self._has(digest, size)
         self._driver.publish(links, [move] if wanted else [])
 
     def _has(self, digest: Digest, size: int) -> bool:

@@ -49,9 +49,12 @@ class Listings:
         """Return the names in a directory, sorted.
 
         :param wanted: leaves out the names for which it is false; a listing with such a
-            name is not remembered, since they may be on their way.
+            name is not remembered, since they may be on their way. A remote driver is
+            not asked that often: names that are on their way are among the others.
         :raises PathNotFound: the directory does not exist.
         """
+        if self._driver.remote:
+            return self._read(directory, None)[0]
         if not self._driver.dates_directories:
             return self._read(directory, wanted)[0]
         modified = self._driver.stat(directory).modified

@@ -61,6 +61,8 @@ class LocalUpload(UploadSession):
     :param session_id: a UUID.
     :param started_at: when it was started.
     :param resumable: whether the states of running digests are kept.
+    :param expected: bytes that it probably has, which spares a look when it does;
+        ``None`` to look.
     """
 
     #: stores that it was cancelled, when the state of its promise can still be shown.
@@ -75,6 +77,7 @@ class LocalUpload(UploadSession):
         started_at: datetime,
         *,
         resumable: bool,
+        expected: int | None = None,
     ) -> None:
         self.id = session_id
         self.started_at = started_at
@@ -84,17 +87,21 @@ class LocalUpload(UploadSession):
         self._data = paths.upload_data(name, session_id)
         self._states = HashStates(driver, name, session_id)
         self._resumable = resumable
-        self._size = self._stored_size()
+        # Without an expectation it has to be known before anybody changes it.
+        self._size = self._stored_size() if expected is None else None
+        self._expected = expected
 
     @property
     def size(self) -> int:
         """Return the bytes received so far."""
+        if self._size is None:
+            self._size = self._stored_size()
         return self._size
 
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
         """Append bytes and keep the state of the running digests."""
         with self._writer(at) as writer:
-            digesters = self._digesters(writer.size) if self._resumable else []
+            digesters = self._kept_digesters(writer.size) if self._resumable else []
             try:
                 self._receive(chunks, writer, digesters)
             finally:
@@ -105,19 +112,21 @@ class LocalUpload(UploadSession):
         self, digest: Digest, chunks: Iterable[bytes] = (), at: int | None = None
     ) -> Descriptor:
         """Append the last bytes, verify, and move the content into the store."""
-        with self._writer(at) as writer:
-            digesters = self._digesters(writer.size, digest.algorithm)
+        with self._writer(at, digest) as writer:
+            digesters = self._digesters(writer.size, {CANONICAL, digest.algorithm})
             try:
                 self._receive(chunks, writer, digesters)
             except BaseException:
-                self._keep(writer, digesters)
+                if writer.keeps:
+                    self._keep(writer, digesters)
                 raise
             writer.commit()
             known = self._complete(digesters, digest.algorithm)
             expect_digest(known[digest.algorithm], digest)
             descriptor = Descriptor(OCTET_STREAM, known[CANONICAL], self.size)
             self._blobs.adopt(self._data, digest, descriptor)
-        self._discard()
+            # Before the writer lets go: what it holds of the session goes with it.
+            self._discard()
         return descriptor
 
     def cancel(self) -> None:
@@ -133,15 +142,36 @@ class LocalUpload(UploadSession):
             return 0
 
     @contextmanager
-    def _writer(self, at: int | None) -> Iterator[FileWriter]:
+    def _writer(
+        self, at: int | None, digest: Digest | None = None
+    ) -> Iterator[FileWriter]:
         try:
-            writer = self._driver.writer(
-                self._data, append_at=self.size if at is None else at
-            )
+            writer = self._open(at, digest)
         except (InvalidOffset, PathNotFound):
             raise self._misplaced() from None
         with writer:
-            yield writer
+            try:
+                yield writer
+            except InvalidOffset:
+                # Another process took the path over.
+                raise self._misplaced() from None
+
+    def _open(self, at: int | None, digest: Digest | None) -> FileWriter:
+        """Open a writer.
+
+        :param digest: of all the content, when what is written now is its end.
+        """
+        if at is None and self._size is None and self._expected is not None:
+            with suppress(InvalidOffset, PathNotFound):
+                return self._open_at(self._expected, digest)
+        return self._open_at(self.size if at is None else at, digest)
+
+    def _open_at(self, at: int, digest: Digest | None) -> FileWriter:
+        direct = None
+        if at == 0 and digest is not None and digest.canonical:
+            # What it receives is the whole blob, whose place is known.
+            direct = self._driver.direct_writer(self._data, paths.blob_data(digest))
+        return direct or self._driver.writer(self._data, append_at=at)
 
     def _misplaced(self) -> RangeInvalid | BlobUploadUnknown:
         """Return the error for a chunk that does not begin where the content ends."""
@@ -174,13 +204,17 @@ class LocalUpload(UploadSession):
                 if digester.size == self.size:
                     self._states.save(digester)
 
-    def _digesters(self, offset: int, *wanted: str) -> list[Digester]:
+    def _kept_digesters(self, offset: int) -> list[Digester]:
+        """Return the running digests of all algorithms that are kept."""
+        return self._digesters(offset, self._states.algorithms())
+
+    def _digesters(self, offset: int, wanted: set[str]) -> list[Digester]:
         """Return the running digests after *offset* bytes, as far as they are known."""
         if not self._resumable:
-            algorithms = {CANONICAL, *wanted} if offset == 0 else set()
+            algorithms = wanted if offset == 0 else set()
             return [make_digester(algorithm) for algorithm in sorted(algorithms)]
         found = []
-        for algorithm in sorted(self._states.algorithms().union(wanted)):
+        for algorithm in sorted(wanted):
             digester = self._states.load(algorithm, offset)
             if digester is None:
                 self._states.forget(algorithm)
@@ -256,7 +290,11 @@ class LocalUploads(UploadStore):
             raise
 
     def resume(
-        self, session_id: str, owner: str = "", promised: datetime | None = None
+        self,
+        session_id: str,
+        owner: str = "",
+        promised: datetime | None = None,
+        expected: int | None = None,
     ) -> UploadSession:
         """Return a session that was started in this repository by its owner."""
         path = paths.upload_started(self._name, parse_session_id(session_id))
@@ -269,7 +307,7 @@ class LocalUploads(UploadStore):
         if started == _REVOKED or self._owner(session_id) not in ("", owner):
             raise BlobUploadUnknown("blob upload unknown")
         moment = _parse_time(started.decode("ascii", "replace"))
-        session = self._session(session_id, moment)
+        session = self._session(session_id, moment, expected)
         if promised is not None:
             session.revoke = lambda: self._put_started(session_id, _REVOKED)
         return session
@@ -294,7 +332,7 @@ class LocalUploads(UploadStore):
             self._driver.put_content(path, owner.encode(), durable=False)
         stamp = started_at.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii")
         self._put_started(session_id, stamp)
-        return self._session(session_id, started_at)
+        return self._session(session_id, started_at, expected=0)
 
     def _put_started(self, session_id: str, stamp: bytes) -> None:
         path = paths.upload_started(self._name, session_id)
@@ -307,7 +345,9 @@ class LocalUploads(UploadStore):
         except PathNotFound:
             return ""
 
-    def _session(self, session_id: str, started_at: datetime) -> LocalUpload:
+    def _session(
+        self, session_id: str, started_at: datetime, expected: int | None = None
+    ) -> LocalUpload:
         return LocalUpload(
             self._driver,
             self._blobs,
@@ -315,6 +355,7 @@ class LocalUploads(UploadStore):
             session_id,
             started_at,
             resumable=self._resumable,
+            expected=expected,
         )
 
 

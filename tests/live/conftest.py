@@ -15,6 +15,7 @@ from .clients import Podman
 from .images import Layout
 from .images import make_debian
 from .images import make_layout
+from .nginx import Nginx
 from .servers import Launcher
 from .servers import Server
 
@@ -69,6 +70,20 @@ def start_flaskreg(launcher: Launcher) -> Any:
 def start_distribution(launcher: Launcher) -> Any:
     """Start distribution: see :meth:`Launcher.distribution`."""
     return launcher.distribution
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Nginx]:
+    """nginx, to be started in front of servers."""
+    nginx = Nginx(tmp_path)
+    yield nginx
+    nginx.close()
+
+
+@pytest.fixture
+def start_nginx(nginx: Nginx) -> Any:
+    """Start nginx in front of servers: see :meth:`Nginx.start`."""
+    return nginx.start
 
 
 @pytest.fixture

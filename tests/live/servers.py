@@ -235,7 +235,10 @@ class Launcher:
         root = root or self.folder / f"{label}.root"
         root.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"{label}.yml"
-        file.write_text(yaml.safe_dump(merge(settings(port, root), config or {})))
+        document = merge(settings(port, root), config or {})
+        if "s3" in document["storage"]:
+            del document["storage"]["filesystem"]
+        file.write_text(yaml.safe_dump(document))
         log = self.folder / f"{label}.log"
         with log.open("ab") as out:
             process = subprocess.Popen(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Callable
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from . import servers
 from .api import Api
 from .api import expect
 from .api import with_digest
@@ -23,91 +20,12 @@ from .images import Layout
 from .images import digest_of
 from .servers import Launcher
 from .servers import Server
-from .tools import need
 from .tools import wait_until
 from .wire import Wire
 from .wire import ask
 
 
 pytestmark = pytest.mark.live
-
-CONFIGURATION = """
-user root;
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  client_max_body_size 0;
-  chunked_transfer_encoding on;
-  upstream registries {{
-    {upstreams}
-    keepalive 8;
-  }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://registries;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-Proto {scheme};
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_request_buffering {buffering};
-      proxy_next_upstream off;
-    }}
-  }}
-}}
-"""
-
-
-@pytest.fixture
-def start_nginx(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Start nginx in front of servers; return its ``host:port``."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*behind: Server, scheme: str = "$scheme", buffering: str = "off") -> str:
-        port = servers.free_port()
-        folder = tmp_path / f"nginx-{port}"
-        folder.mkdir()
-        file = folder / "nginx.conf"
-        file.write_text(
-            CONFIGURATION.format(
-                folder=folder,
-                upstreams=" ".join(f"server {server.host};" for server in behind),
-                port=port,
-                scheme=scheme,
-                buffering=buffering,
-            )
-        )
-        log = folder / "error.log"
-        command = [need("nginx"), "-e", str(log), "-p", str(folder), "-c", str(file)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        started.append(process)
-        host = f"127.0.0.1:{port}"
-
-        def answers() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return ask(host, "GET", "/").status > 0
-            except OSError:
-                return False
-
-        wait_until(answers, 10, "nginx to answer")
-        return host
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.mark.parametrize("buffering", ["off", "on"])

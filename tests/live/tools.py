@@ -15,12 +15,16 @@ import pytest
 
 PACKAGES = {
     "buildah": "buildah",
+    "caddy": "caddy",
     "docker-registry": "docker-registry",
     "go": "golang-go (1.24 or later)",
+    "kubectl": "kubectl or kubernetes-client",
     "mmdebstrap": "mmdebstrap",
     "nginx": "nginx-light",
+    "openssl": "openssl",
     "podman": "podman",
     "skopeo": "skopeo",
+    "systemd-analyze": "systemd",
     "umoci": "umoci",
 }
 DISTRIBUTION = "github.com/distribution/distribution/v3/cmd/registry@v3.1.1"

@@ -20,6 +20,7 @@ from flaskreg.defaults.memorycache import MemoryCache
 from flaskreg.defaults.memorycache import NoCache
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
+from flaskreg.driver import FileInfo
 from flaskreg.driver import PathNotFound
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import Unsupported
@@ -108,21 +109,41 @@ def test_global_content(driver: WatchedDriver) -> None:
 
 
 @pytest.mark.parametrize("renames", [True, False])
-@pytest.mark.parametrize("there", [None, CONTENT, b"", b"damaged"])
+@pytest.mark.parametrize("size", [7, 1 << 20])
+@pytest.mark.parametrize("there", [None, "whole", b"", b"damaged"])
 def test_adopting_content(
-    driver: WatchedDriver, renames: bool, there: bytes | None
+    driver: WatchedDriver, renames: bool, size: int, there: str | bytes | None
 ) -> None:
-    """What is damaged is healed; what is whole is moved again only if that is free."""
+    """What is damaged is healed; what is whole and large is moved only if free."""
     driver.renames = renames
-    data = paths.blob_data(DIGEST)
+    content = b"x" * size
+    digest = Digest.of(content)
+    data = paths.blob_data(digest)
     if there is not None:
-        driver.put_content(data, there)
-    driver.put_content("/upload/data", CONTENT)
-    link = paths.link(paths.layer("a", DIGEST))
-    BlobContents(driver).adopt("/upload/data", DIGEST, len(CONTENT), [(link, b"x")])
-    assert driver.get_content(data) == CONTENT
+        driver.put_content(data, there if isinstance(there, bytes) else content)
+    driver.put_content("/upload/data", content)
+    link = paths.link(paths.layer("a", digest))
+    BlobContents(driver).adopt("/upload/data", digest, size, [(link, b"x")])
+    assert driver.get_content(data) == content
     assert driver.get_content(link) == b"x"
-    assert driver.asked("move") == ([data] if renames or there != CONTENT else [])
+    left = there == "whole" and size > 7 and not renames
+    assert driver.asked("move") == ([] if left else [data])
+
+
+def test_content_on_its_way_is_no_blob(
+    driver: WatchedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a driver gathers at a blob's place is not there before it is committed."""
+    data = paths.blob_data(DIGEST)
+    coming = FileInfo(data, len(CONTENT), is_dir=False, committed=False)
+    driver.put_content("/upload/data", CONTENT)
+    contents = BlobContents(driver)
+    with monkeypatch.context() as context:
+        context.setattr(type(driver), "stat", lambda _self, _path: coming)
+        with pytest.raises(BlobUnknown):
+            contents.stat(DIGEST)
+        contents.adopt("/upload/data", DIGEST, 1 << 30)
+    assert driver.asked("move") == [data]
 
 
 @pytest.mark.parametrize("redirect", [True, False])
