@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 from flask import Blueprint
-from flask import request
+from flaskreg_token.endpoint import Authenticate
 from flaskreg_token.endpoint import make_token_blueprint
 from flaskreg_token.issuer import TokenIssuer
 from flaskreg_token.keys import KeyRing
@@ -16,7 +15,6 @@ from flaskreg_token.verifier import TokenVerifier
 
 from flaskreg.access import Access
 from flaskreg.lru import LRU
-from flaskreg.routes.call import EnvironHeaders
 from flaskreg_policy.identity import Identity
 from flaskreg_policy.identity import WrongCredentials
 from flaskreg_policy.subject import decode_subject
@@ -44,7 +42,7 @@ class Tokens:
 
     def issue(self, identity: Identity, accesses: Sequence[Access]) -> str:
         """Return a token for somebody."""
-        return str(self._issuer.issue(encode_subject(identity), list(accesses)))
+        return self._issuer.issue(encode_subject(identity), list(accesses)).token
 
     def verify(self, token: str) -> tuple[Identity, tuple[Access, ...]]:
         """Return whom a token was issued to, and for what.
@@ -64,7 +62,7 @@ class Tokens:
 
     def blueprint(
         self,
-        authenticate: Callable[[Mapping[str, str], str, str], str | None],
+        authenticate: Authenticate,
         allowed: Callable[[str, Sequence[Access]], list[Access]],
     ) -> Blueprint:
         """Return the token endpoint.
@@ -74,12 +72,7 @@ class Tokens:
         :param allowed: narrows accesses to what a subject may do.
         """
 
-        def ask(headers: Mapping[str, str], user: str, password: str) -> str | None:
-            del headers
-            # Flask's headers do not tell who sent them, and ours do.
-            return authenticate(EnvironHeaders(request.environ), user, password)
+        def may(subject: str, access: Access) -> bool:
+            return bool(allowed(subject, [access]))
 
-        made: Blueprint = make_token_blueprint(
-            self._issuer, ask, allowed, self._service
-        )
-        return made
+        return make_token_blueprint(self._issuer, authenticate, may, self._service)

@@ -20,19 +20,19 @@ import pytest
 import requests
 import yaml
 
-from .api import Api
-from .clients import SKOPEO
-from .clients import Podman
-from .clients import layout_digest
-from .clients import remote
-from .clients import skopeo_copy
-from .images import Layout
-from .servers import Launcher
-from .servers import Server
-from .servers import free_port
-from .tools import need
-from .tools import run
-from .tools import wait_until
+from ..api import Api
+from ..clients import SKOPEO
+from ..clients import Podman
+from ..clients import layout_digest
+from ..clients import remote
+from ..clients import skopeo_copy
+from ..images import Layout
+from ..servers import Launcher
+from ..servers import Server
+from ..servers import free_port
+from ..tools import need
+from ..tools import run
+from ..tools import wait_until
 
 
 pytestmark = pytest.mark.live

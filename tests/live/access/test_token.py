@@ -1,6 +1,6 @@
 """A token server made of our library, and the registries and clients that believe it.
 
-The plugin has to be installed: ``pip install ./plugins/flaskreg-token``.
+The plugins have to be installed; the README of the live tests says how.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from flaskreg import hookimpl
 from flaskreg.access import Access
 from flaskreg.config import Settings
 
-from .api import Api
-from .api import expect
-from .clients import SKOPEO
-from .clients import Podman
-from .clients import layout_digest
-from .clients import remote
-from .images import Layout
-from .servers import Launcher
-from .servers import Server
-from .tools import need
-from .tools import run
+from ..api import Api
+from ..api import expect
+from ..clients import SKOPEO
+from ..clients import Podman
+from ..clients import layout_digest
+from ..clients import remote
+from ..images import Layout
+from ..servers import Launcher
+from ..servers import Server
+from ..tools import need
+from ..tools import run
 
 
 pytestmark = pytest.mark.live

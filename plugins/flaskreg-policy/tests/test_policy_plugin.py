@@ -38,6 +38,8 @@ class TestPolicyPlugin(PluginTests):
 class PolicyControllerTests(AccessControllerTests):
     """Everything that the contract of access controllers promises."""
 
+    limits_access = True
+
     @pytest.fixture
     def site(self, tmp_path):
         """Return a registry."""

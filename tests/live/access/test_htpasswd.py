@@ -1,6 +1,6 @@
 """A registry with a password file, and real clients that know the password or do not.
 
-The plugin has to be installed: ``pip install ./plugins/flaskreg-htpasswd``.
+The plugins have to be installed; the README of the live tests says how.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import pytest
 import requests
 from flaskreg_htpasswd.hashes import make_hash
 
-from .api import Api
-from .api import expect
-from .clients import SKOPEO
-from .clients import layout_digest
-from .clients import remote
-from .images import Layout
-from .servers import Launcher
-from .servers import Server
-from .tools import need
-from .tools import run
+from ..api import Api
+from ..api import expect
+from ..clients import SKOPEO
+from ..clients import layout_digest
+from ..clients import remote
+from ..images import Layout
+from ..servers import Launcher
+from ..servers import Server
+from ..tools import need
+from ..tools import run
 
 
 pytestmark = pytest.mark.live

@@ -114,7 +114,7 @@ class PolicyService:
     # What the token endpoint asks
 
     def authenticate(
-        self, headers: Mapping[str, str], user: str, password: str
+        self, headers: Mapping[str, str], user: str | None, password: str | None
     ) -> str | None:
         """Return the subject of who logs in; ``""`` for nobody, ``None`` for wrong.
 
@@ -122,7 +122,9 @@ class PolicyService:
         """
         try:
             if user or password:
-                identity = self._authenticator.log_in(headers, user, password)
+                identity = self._authenticator.log_in(
+                    headers, user or "", password or ""
+                )
             else:
                 identity = self._authenticator.by_certificate(headers)
             self._admit(identity)
