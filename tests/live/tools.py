@@ -19,6 +19,8 @@ PACKAGES = {
     "go": "golang-go (1.24 or later)",
     "mmdebstrap": "mmdebstrap",
     "nginx": "nginx-light",
+    "node": "nodejs (18 or later)",
+    "npm": "npm",
     "podman": "podman",
     "skopeo": "skopeo",
     "umoci": "umoci",

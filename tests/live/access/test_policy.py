@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qs
-from urllib.parse import urlsplit
 
 import bcrypt
 import oras.auth
@@ -29,16 +26,17 @@ from ..clients import skopeo_copy
 from ..images import Layout
 from ..servers import Launcher
 from ..servers import Server
-from ..servers import free_port
 from ..tools import need
 from ..tools import run
 from ..tools import wait_until
+from .openid import AUDIENCE
+from .openid import OTHER
+from .openid import Provider
 
 
 pytestmark = pytest.mark.live
 
 PASSWORD = "correct horse"
-AUDIENCE = "registry-live"
 
 POLICY = """\
 groups: {developers: [alice]}
@@ -71,41 +69,18 @@ class Guarded:
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A provider of OpenID Connect, a process of its own; return its issuer."""
-    port = free_port()
-    issuer = f"http://127.0.0.1:{port}"
-    claims = json.dumps({"sub": "job-7", "groups": ["ci"]})
-    log = tmp_path_factory.mktemp("provider") / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "oidc_provider_mock", "--port", str(port),
-             "--user-claims", claims],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )  # fmt: skip
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return requests.get(f"{issuer}/jwks", timeout=2).ok
-        except requests.RequestException:
-            return False
-
-    try:
-        wait_until(answers, 30, "the provider answers")
-        yield issuer
-    finally:
-        process.terminate()
-        process.wait(20)
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A provider of OpenID Connect."""
+    provider = Provider(tmp_path_factory.mktemp("provider") / "log")
+    yield provider
+    provider.close()
 
 
 @pytest.fixture(scope="module")
 def guarded(
     session_launcher: Launcher,
     tmp_path_factory: pytest.TempPathFactory,
-    provider: str,
+    provider: Provider,
 ) -> Guarded:
     """A registry of two workers with everything that the policy can take."""
     folder = tmp_path_factory.mktemp("policy")
@@ -116,7 +91,7 @@ def guarded(
         "path": str(folder / "policy.yml"),
         "htpasswd": str(folder / "htpasswd"),
         "apikeys": str(folder / "apikeys.json"),
-        "oidc": [{"issuer": provider, "audience": AUDIENCE, "groups": "groups"}],
+        "oidc": [{"issuer": provider.issuer, "audience": AUDIENCE, "groups": "groups"}],
     }
     auth = {"auth": {"policy": parameters}}
     config = folder / "config.yml"
@@ -257,44 +232,22 @@ def test_an_api_key(guarded: Guarded, image: Layout, authfile: str) -> None:
     assert push(image.source, target, authfile) != 0
 
 
-def id_token(provider: str, client: str, user: str) -> str:
-    """Return an ID token that a user gets for a client, by the authorization code."""
-    back = "http://localhost/back"
-    query = {
-        "client_id": client,
-        "redirect_uri": back,
-        "response_type": "code",
-        "scope": "openid profile",
-        "nonce": client,
-    }
-    answer = requests.post(
-        f"{provider}/oauth2/authorize",
-        params=query,
-        data={"sub": user},
-        allow_redirects=False,
-        timeout=10,
-    )
-    code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-    answer = requests.post(
-        f"{provider}/oauth2/token", data=form, auth=(client, "any"), timeout=10
-    )
-    return str(answer.json()["id_token"])
-
-
 def test_an_oidc_provider(
-    guarded: Guarded, provider: str, image: Layout, authfile: str
+    guarded: Guarded, provider: Provider, image: Layout, authfile: str
 ) -> None:
     """Its ID token is a password: for this registry, and for its groups alone."""
     server = guarded.server
-    foreign = id_token(provider, "another-audience", "job-7")
+    foreign = provider.id_token("job-7", OTHER)
     assert log_in(server, authfile, "oidc", foreign).returncode != 0
-    token = id_token(provider, AUDIENCE, "job-7")
+    token = provider.id_token("job-7")
     broken = token[:-12] + "AAAAAAAAAAAA"
     assert log_in(server, authfile, "oidc", broken).returncode != 0
     assert log_in(server, authfile, "oidc", token).returncode == 0
     assert push(image.source, remote(server, "oidc/app:one"), authfile) == 0
     assert push(image.source, remote(server, "private/app:one"), authfile) != 0
+    outside = provider.id_token("mallory")
+    assert log_in(server, authfile, "oidc", outside).returncode == 0
+    assert push(image.source, remote(server, "oidc/app:two"), authfile) != 0
 
 
 def test_the_catalog_is_everybody_s_own(guarded: Guarded, image: Layout) -> None:
