@@ -93,7 +93,10 @@ def guarded(
         "apikeys": str(folder / "apikeys.json"),
         "oidc": [{"issuer": provider.issuer, "audience": AUDIENCE, "groups": "groups"}],
     }
-    auth = {"auth": {"policy": parameters}}
+    auth = {
+        "auth": {"policy": parameters},
+        "log": {"level": "debug", "accesslog": {"disabled": False}},
+    }
     config = folder / "config.yml"
     config.write_text(yaml.safe_dump({"version": "0.1", "storage": "inmemory"} | auth))
     return Guarded(session_launcher.flaskreg(auth, workers=2), folder, config)
@@ -288,6 +291,9 @@ def test_the_policy_is_followed_by_all_workers(guarded: Guarded) -> None:
 
 
 def test_no_secret_is_logged(guarded: Guarded) -> None:
-    """After all of that, the log of the server holds none of them."""
+    """After all of that, the log of the server holds none of them, and the reasons."""
+    text = guarded.server.text()
+    for told in ("GET /auth/token?", "denied: user='alice'", "kid=", "iss=", "exp="):
+        assert told in text
     for secret in (PASSWORD, "frk_", "eyJ"):
-        assert secret not in guarded.server.text()
+        assert secret not in text
