@@ -87,6 +87,10 @@ class PasswordFile:
         _log.info("wrong password: user=%.120r address=%.60r", user, address)
         return False
 
+    def knows(self, user: str) -> bool:
+        """Whether there is such a user now, for whoever logged in before."""
+        return user in self.file.get().hashes
+
     def _drop_others(self, table: Table) -> None:
         """Drop the good passwords of another table."""
         if table is not self._table:

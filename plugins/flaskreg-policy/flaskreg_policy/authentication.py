@@ -136,6 +136,10 @@ class Authenticator:
             if found.name != identity.name:
                 raise WrongCredentials("the API key is of another user")
             return found
+        if identity.via == "password":
+            if self._passwords is None or not self._passwords.knows(identity.name):
+                raise WrongCredentials("the user is in the password file no more")
+            return identity
         source = self._sources.get(identity.via)
         groups = source.groups_of(identity.name) if source else None
         if groups is None:

@@ -135,17 +135,28 @@ class PolicyService:
 
     def allowed(self, subject: str, accesses: Sequence[Access]) -> list[Access]:
         """Return those of *accesses* that a subject may have, as of now."""
+        identity = self._still(subject)
+        if identity is None:
+            return []
+        return [each for each in accesses if self.decide(identity, each).allowed]
+
+    def admits(self, subject: str) -> bool:
+        """Whether somebody who logged in before could do so now."""
+        return self._still(subject) is not None
+
+    def blueprint(self) -> Blueprint:
+        """Return the token endpoint."""
+        return self.tokens.blueprint(self.authenticate, self.allowed, self.admits)
+
+    def _still(self, subject: str) -> Identity | None:
+        """Return somebody as of now, or ``None`` when they do not get in any more."""
         try:
             identity = self._authenticator.current(decode_subject(subject))
             self._admit(identity)
         except WrongCredentials as error:
             _log.warning("token refused: subject=%.120r: %s", subject, error.reason)
-            return []
-        return [each for each in accesses if self.decide(identity, each).allowed]
-
-    def blueprint(self) -> Blueprint:
-        """Return the token endpoint."""
-        return self.tokens.blueprint(self.authenticate, self.allowed)
+            return None
+        return identity
 
     def _admit(self, identity: Identity) -> None:
         refused = self.policy.refusal(identity)

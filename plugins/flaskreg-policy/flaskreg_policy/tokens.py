@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from flask import Blueprint
+from flaskreg_token.endpoint import Admits
 from flaskreg_token.endpoint import Authenticate
 from flaskreg_token.endpoint import make_token_blueprint
 from flaskreg_token.issuer import TokenIssuer
@@ -64,15 +65,19 @@ class Tokens:
         self,
         authenticate: Authenticate,
         allowed: Callable[[str, Sequence[Access]], list[Access]],
+        admits: Admits,
     ) -> Blueprint:
         """Return the token endpoint.
 
         :param authenticate: returns the subject of who logs in, ``""`` for nobody, or
             ``None`` when the credentials are wrong.
         :param allowed: narrows accesses to what a subject may do.
+        :param admits: whether a subject could still log in.
         """
 
         def may(subject: str, access: Access) -> bool:
             return bool(allowed(subject, [access]))
 
-        return make_token_blueprint(self._issuer, authenticate, may, self._service)
+        return make_token_blueprint(
+            self._issuer, authenticate, may, self._service, admits
+        )

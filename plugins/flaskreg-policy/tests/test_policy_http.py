@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import bcrypt
 import pytest
 from flaskreg_policy.identity import Identity
 from policy_site import Site
@@ -142,6 +143,42 @@ def test_a_token_is_no_more_than_the_policy(make_site, tmp_path):
     assert challenge(site.call("GET", asked, token))["error"] == "invalid_token"
     assert site.call("GET", asked, site.login("alice")).status_code == 401
     assert site.token(site.login("alice")).status_code == 401
+
+
+def test_a_user_who_is_deleted(make_site, tmp_path):
+    """The tokens that are out are good no more, nor those that renew them."""
+    users = tmp_path / "htpasswd"
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    users.write_text(f"alice:{hashed}\n")
+    site = make_site(rules=RULES, groups=GROUPS, htpasswd=str(users))
+    form = {
+        "grant_type": "password",
+        "service": "flaskreg",
+        "client_id": "test",
+        "username": "alice",
+        "password": "secret",
+        "access_type": "offline",
+        "scope": "repository:team/a:pull",
+    }
+    got = site.client.post("/auth/token", data=form).json
+    renew = {
+        "grant_type": "refresh_token",
+        "service": "flaskreg",
+        "client_id": "test",
+        "refresh_token": got["refresh_token"],
+        "scope": form["scope"],
+    }
+    asked, token = f"team/a/{TAGS}", bearer(got["access_token"])
+    renewed = site.client.post("/auth/token", data=renew).json
+    for each in (token, bearer(renewed["access_token"])):
+        assert site.call("GET", asked, each).status_code == 404
+    users.write_text(f"bob:{hashed}\n")
+    for each in (token, bearer(renewed["access_token"])):
+        told = challenge(site.call("GET", asked, each))
+        assert told["error"] == "invalid_token"
+    assert site.client.post("/auth/token", data=form).status_code == 401
+    answer = site.client.post("/auth/token", data=renew)
+    assert (answer.status_code, answer.json.get("access_token")) == (401, None)
 
 
 def test_groups_of_a_provider_are_in_the_token(site):

@@ -37,9 +37,16 @@ Authenticate = Callable[[Mapping[str, str], str | None, str | None], str | None]
 #: whether a subject may do something.
 Allowed = Callable[[str, Access], bool]
 
+#: whether a subject that logged in some time ago could do so now.
+Admits = Callable[[str], bool]
+
 
 def make_token_blueprint(
-    issuer: TokenIssuer, authenticate: Authenticate, allowed: Allowed, service: str
+    issuer: TokenIssuer,
+    authenticate: Authenticate,
+    allowed: Allowed,
+    service: str,
+    admits: Admits | None = None,
 ) -> Blueprint:
     """Return the endpoints ``/token`` and ``/jwks``, to be mounted below ``/auth``.
 
@@ -47,6 +54,7 @@ def make_token_blueprint(
     :param authenticate: tells who asks.
     :param allowed: narrows what is asked for; less than that is no error.
     :param service: the only one that tokens are for.
+    :param admits: asked about who comes with a refresh token; by default everybody is.
     """
     blueprint = Blueprint("flaskreg_token", __name__)
 
@@ -91,15 +99,21 @@ def make_token_blueprint(
 
     def subject_of(asked: Asked) -> str:
         if asked.refresh:
-            try:
-                return issuer.read_refresh(asked.refresh)
-            except TokenRefused as error:
-                reason = f"refresh token: {error.reason}: {error.facts or '-'}"
-                raise _unauthorized(service, reason) from None
+            return refreshed(asked.refresh)
         headers = EnvironHeaders(request.environ)
         subject = authenticate(headers, asked.user, asked.password)
         if subject is None:
             raise _unauthorized(service, f"wrong credentials: user={asked.user!r:.120}")
+        return subject
+
+    def refreshed(token: str) -> str:
+        try:
+            subject = issuer.read_refresh(token)
+        except TokenRefused as error:
+            reason = f"refresh token: {error.reason}: {error.facts or '-'}"
+            raise _unauthorized(service, reason) from None
+        if admits is not None and not admits(subject):
+            raise _unauthorized(service, f"refresh token: sub={subject!r:.120}")
         return subject
 
     blueprint.add_url_rule("/token", "get_token", get_token, methods=["GET"])
