@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 
 from flaskreg_htpasswd.passwords import PasswordFile
 
@@ -22,6 +23,7 @@ from flaskreg_policy.identity import IdentitySource
 from flaskreg_policy.identity import WrongCredentials
 from flaskreg_policy.oidc import OidcIssuer
 from flaskreg_policy.peek import Peeked
+from flaskreg_policy.peek import facts_of
 from flaskreg_policy.peek import peek
 from flaskreg_policy.tokens import Tokens
 
@@ -35,25 +37,29 @@ class Caller:
 
     :param scheme: ``basic``, ``bearer``, ``certificate`` or ``""``.
     :param token: the accesses of a token of our own; ``None`` for all other proofs.
-    :param said: what the token says, when there is one.
+    :param bearer: the token, or ``""``.
     """
 
     identity: Identity
     scheme: str = ""
     token: tuple[Access, ...] | None = None
-    said: Peeked | None = None
+    bearer: str = field(default="", repr=False)
+
+    def facts(self) -> str:
+        """Return what a log may say of the token, or ``""``."""
+        return facts_of(self.bearer)
 
 
 class Refused(WrongCredentials):
     """Wrong credentials, with the scheme that they came by.
 
-    :param said: what they say themselves, when they are a token.
+    :param facts: what a log may say of them, when they are a token.
     """
 
-    def __init__(self, reason: str, scheme: str, said: Peeked | None = None) -> None:
+    def __init__(self, reason: str, scheme: str, facts: str = "") -> None:
         super().__init__(reason)
         self.scheme = scheme
-        self.said = said
+        self.facts = facts
 
 
 class Authenticator:
@@ -91,16 +97,16 @@ class Authenticator:
             identity = self._by_certificate(headers)
             return Caller(identity, "" if identity.anonymous else "certificate")
         scheme, _, value = given.partition(" ")
-        scheme, value, said = scheme.lower(), value.strip(), None
+        scheme, value = scheme.lower(), value.strip()
         try:
             if scheme == "basic":
                 user, password = _parse_basic(value)
                 return Caller(self.log_in(headers, user, password), scheme)
             if scheme == "bearer":
-                said = self._peek(value)
-                return self._by_bearer(value, said)
+                return self._by_bearer(value)
         except WrongCredentials as error:
-            raise Refused(error.reason, scheme, said) from None
+            facts = facts_of(value) if scheme == "bearer" else ""
+            raise Refused(error.reason, scheme, facts) from None
         raise Refused("the scheme is neither Basic nor Bearer", "other")
 
     def log_in(self, headers: Mapping[str, str], user: str, password: str) -> Identity:
@@ -163,15 +169,16 @@ class Authenticator:
                 self._peeked.set(token, said)
         return said
 
-    def _by_bearer(self, value: str, said: Peeked | None) -> Caller:
+    def _by_bearer(self, value: str) -> Caller:
         if value.startswith(PREFIX) and self._apikeys is not None:
             return Caller(self._apikeys.identify(value), "bearer")
-        if said is None:
-            raise WrongCredentials("the token is no JSON Web Token")
-        if said.issuer in self._issuers:
-            return Caller(self._by_id_token(value, said), "bearer", said=said)
+        if self._issuers:
+            said = self._peek(value)
+            if said is not None and said.issuer in self._issuers:
+                identity = self._by_id_token(value, said)
+                return Caller(identity, "bearer", bearer=value)
         identity, accesses = self._tokens.verify(value)
-        return Caller(self.current(identity), "bearer", accesses, said)
+        return Caller(self.current(identity), "bearer", accesses, value)
 
     def _by_id_token(self, token: str, peeked: Peeked) -> Identity:
         issuer = self._issuers.get(peeked.issuer)

@@ -14,6 +14,7 @@ from flaskreg.errors import Denied
 from flaskreg.errors import Unauthorized
 from flaskreg_policy.authentication import Caller
 from flaskreg_policy.authentication import Refused
+from flaskreg_policy.policy import Policy
 from flaskreg_policy.service import PolicyService
 
 
@@ -36,10 +37,11 @@ class PolicyController(AccessController):
         self, headers: Mapping[str, str], accesses: Sequence[Access]
     ) -> Grant:
         """Allow all of *accesses* or none."""
+        policy = self.service.policy
         try:
-            caller = self.service.identify(headers)
+            caller = self.service.identify(headers, policy)
         except Refused as error:
-            detail = f": {error.said.facts()}" if error.said else ""
+            detail = f": {error.facts}" if error.facts else ""
             _log.warning("credentials refused: %s%s", error.reason, detail)
             wrong = "invalid_token" if error.scheme == "bearer" else ""
             raise self._challenge(headers, accesses, wrong) from None
@@ -47,7 +49,7 @@ class PolicyController(AccessController):
             # Clients that are let in here never send the credentials that they have.
             raise self._challenge(headers, accesses)
         for access in accesses:
-            why = self._objection(caller, access)
+            why = self._objection(policy, caller, access)
             if why:
                 raise self._refusal(headers, accesses, caller, access, why)
         return Grant(Principal(caller.identity.name), tuple(accesses))
@@ -64,17 +66,18 @@ class PolicyController(AccessController):
         return allowed
 
     def _may(self, headers: Mapping[str, str], action: str, name: str) -> bool:
+        policy = self.service.policy
         try:
-            caller = self.service.identify(headers)
+            caller = self.service.identify(headers, policy)
         except Refused:
             return False
-        return self.service.policy.may(caller.identity, action, name)
+        return policy.may(caller.identity, action, name)
 
-    def _objection(self, caller: Caller, access: Access) -> str:
+    def _objection(self, policy: Policy, caller: Caller, access: Access) -> str:
         """Return what speaks against an access, or ``""``."""
         if caller.token is not None and not covers(caller.token, access):
             return "the token is not for it"
-        decision = self.service.decide(caller.identity, access)
+        decision = self.service.decide(policy, caller.identity, access)
         return "" if decision.allowed else str(decision)
 
     def _refusal(
@@ -85,7 +88,7 @@ class PolicyController(AccessController):
         access: Access,
         why: str,
     ) -> Unauthorized | Denied:
-        anonymous = caller.identity.anonymous
+        anonymous, facts = caller.identity.anonymous, caller.facts()
         # Being asked for credentials is how every log-in begins.
         usual = anonymous or caller.token is not None
         level = logging.INFO if usual else logging.WARNING
@@ -98,7 +101,7 @@ class PolicyController(AccessController):
             access.type,
             access.name,
             why,
-            f": {caller.said.facts()}" if caller.said else "",
+            f": {facts}" if facts else "",
         )
         if caller.scheme == "bearer":
             return self._challenge(headers, accesses, "insufficient_scope")

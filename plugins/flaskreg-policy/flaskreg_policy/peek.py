@@ -58,6 +58,12 @@ def peek(token: str) -> Peeked | None:
     return Peeked(header, claims)
 
 
+def facts_of(token: str) -> str:
+    """Return what a log may say of a token; ``""`` when it is none."""
+    said = peek(token)
+    return said.facts() if said else ""
+
+
 def _decoded(part: str) -> dict[str, Any] | None:
     try:
         decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

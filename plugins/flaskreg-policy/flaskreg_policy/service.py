@@ -89,20 +89,21 @@ class PolicyService:
         """Return the policy as of now."""
         return self._source.policy()
 
-    def identify(self, headers: Mapping[str, str]) -> Caller:
+    def identify(self, headers: Mapping[str, str], policy: Policy) -> Caller:
         """Return who sent *headers*.
 
         :raises Refused: the credentials are wrong, or not for the policy.
         """
         caller = self._authenticator.identify(headers)
-        refused = self.policy.refusal(caller.identity)
+        refused = policy.refusal(caller.identity)
         if refused:
-            raise Refused(f"{caller.identity.name}: {refused}", caller.scheme)
+            reason = f"{caller.identity.name}: {refused}"
+            raise Refused(reason, caller.scheme, caller.facts())
         return caller
 
-    def decide(self, identity: Identity, access: Access) -> Decision:
+    @staticmethod
+    def decide(policy: Policy, identity: Identity, access: Access) -> Decision:
         """Decide over one access of somebody."""
-        policy = self.policy
         if access.type == "repository":
             return policy.decide(identity, access.action, access.name)
         if (access.type, access.name, access.action) == CATALOG:
@@ -138,7 +139,8 @@ class PolicyService:
         identity = self._still(subject)
         if identity is None:
             return []
-        return [each for each in accesses if self.decide(identity, each).allowed]
+        policy = self.policy
+        return [it for it in accesses if self.decide(policy, identity, it).allowed]
 
     def admits(self, subject: str) -> bool:
         """Whether somebody who logged in before could do so now."""
