@@ -20,7 +20,16 @@ ROOT = Path(flaskreg.__file__).parent
 #: modules and packages by their floor.
 FLOORS = (
     ("errors", "digest", "names", "descriptor", "mediatypes", "lru", "version"),
-    ("driver", "cache", "access", "manifest", "services", "config", "hookspecs"),
+    (
+        "driver",
+        "cache",
+        "access",
+        "filelook",
+        "manifest",
+        "services",
+        "config",
+        "hookspecs",
+    ),
     ("storage",),
     ("defaults",),
     ("routes",),

@@ -36,9 +36,12 @@ class ApiKeyStore:
         self.path = Path(path)
         self._watched = WatchedFile(path, self._parse, _NOTHING)
 
-    def keys(self) -> KeySet:
-        """Return the keys as of now."""
-        return self._watched.get() if self.path.exists() else _NOTHING
+    def keys(self, *, anew: bool = False) -> KeySet:
+        """Return the keys.
+
+        :param anew: look for changes now in any case.
+        """
+        return self._watched.get(anew=anew)
 
     def identify(self, text: str) -> Identity:
         """Return whose key *text* is.
@@ -46,6 +49,8 @@ class ApiKeyStore:
         :raises WrongCredentials: it is none, or it is over.
         """
         found = self.keys().check(text)
+        if isinstance(found, str):
+            found = self.keys(anew=True).check(text)
         if isinstance(found, str):
             raise WrongCredentials(found)
         return _identity(found)

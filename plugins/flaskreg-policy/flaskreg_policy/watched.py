@@ -11,6 +11,8 @@ from typing import Generic
 from typing import TypeVar
 
 from flaskreg.config import ConfigError
+from flaskreg.filelook import FileLook
+from flaskreg.filelook import Look
 
 
 T = TypeVar("T")
@@ -24,14 +26,14 @@ _FRESH = 2.0
 class WatchedFile(Generic[T]):
     """What a file says, as of now.
 
-    Each call looks at the file's time, size and inode, which costs a microsecond, so
-    that all workers follow a change at once.
+    Each call looks at the file's time, size and inode, or takes a look that is hardly
+    older, so that all workers follow a change at once.
 
     :param path: the name of the file.
     :param parse: makes the value of the content, or raises
         :class:`~flaskreg.config.ConfigError`.
-    :param broken: what holds while the file is wrong or missing; without it, the last
-        good value does.
+    :param broken: what holds while the file is wrong, and while there is none, which
+        is fine then; without it, the last good value does.
     """
 
     def __init__(
@@ -41,17 +43,19 @@ class WatchedFile(Generic[T]):
         self._parse = parse
         self._broken = broken
         self._value: T | None = None
-        self._signature: tuple[object, ...] | None = None
+        self._look = FileLook(path)
+        self._signature: Look | None = None
         self._content: bytes | None = None
         self._settled = False
         self._lock = threading.Lock()
 
-    def get(self) -> T:
+    def get(self, *, anew: bool = False) -> T:
         """Return the value.
 
+        :param anew: look for changes now in any case.
         :raises ConfigError: the file is wrong or missing, and there is nothing else.
         """
-        signature = self._look()
+        signature = self._look.take(anew=anew)
         if signature != self._signature or not self._settled:
             with self._lock:
                 if signature != self._signature or not self._settled:
@@ -60,14 +64,7 @@ class WatchedFile(Generic[T]):
             raise ConfigError(f"{self.path}: there is no good content yet")
         return self._value
 
-    def _look(self) -> tuple[object, ...]:
-        try:
-            found = os.stat(self.path)
-        except OSError as error:
-            return (error.errno,)
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
-
-    def _read(self, signature: tuple[object, ...]) -> None:
+    def _read(self, signature: Look) -> None:
         started = time.time()
         try:
             with open(self.path, "rb") as stream:
@@ -76,6 +73,9 @@ class WatchedFile(Generic[T]):
         except OSError as error:
             self._settled = True
             self._signature, self._content = signature, None
+            if self._broken is not None and isinstance(error, FileNotFoundError):
+                self._value = self._broken
+                return
             self._keep(ConfigError(f"{self.path}: {error.strerror or error}"))
             return
         if content != self._content or signature != self._signature:

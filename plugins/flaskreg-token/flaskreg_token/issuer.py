@@ -112,7 +112,7 @@ class TokenIssuer:
         compact = parse_compact(token)
         try:
             check_type(compact, {_REFRESH_TYPE}, required=True)
-            check_signature(compact, self.keyring.trusted(), ALGORITHMS)
+            check_signature(compact, self.keyring.trusted(anew=True), ALGORITHMS)
             claims = read_claims(
                 compact.claims, self._issuer, self._audience(), self._clock()
             )

@@ -21,6 +21,8 @@ from joserfc.jwk import ECKey
 from joserfc.jwk import Key
 
 from flaskreg.errors import Unavailable
+from flaskreg.filelook import FileLook
+from flaskreg.filelook import Look
 from flaskreg_token.algorithms import ALGORITHMS
 from flaskreg_token.algorithms import algorithms_of
 from flaskreg_token.algorithms import key_of
@@ -56,7 +58,7 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class _State:
-    signature: object = None
+    signature: Look | None = None
     settled: bool = False
     keys: tuple[SigningKey, ...] = ()
     trust: Trust = field(default_factory=Trust)
@@ -75,6 +77,7 @@ class KeyRing:
     def __init__(self, path: str | Sequence[str]) -> None:
         self._folder = path if isinstance(path, str) else ""
         self._files = () if isinstance(path, str) else tuple(path)
+        self._look = FileLook(*(self._files or (self._folder,)))
         self._state = _State()
         self._lock = threading.Lock()
 
@@ -117,13 +120,13 @@ class KeyRing:
             keys.append(public)
         return {"keys": keys}
 
-    def trusted(self) -> Trust:
+    def trusted(self, *, anew: bool = False) -> Trust:
         """Return the keys as those that verify tokens."""
-        return self._current().trust
+        return self._current(anew=anew).trust
 
-    def _current(self) -> _State:
+    def _current(self, *, anew: bool = False) -> _State:
         state = self._state
-        signature = self._look()
+        signature = self._look.take(anew=anew)
         if signature == state.signature and state.settled:
             return state
         with self._lock:
@@ -131,15 +134,11 @@ class KeyRing:
                 self._state = self._read(signature)
             return self._state
 
-    def _look(self) -> object:
-        """Return what changes when the keys do: the folder, or each of the files."""
-        return tuple(_stat(path) for path in self._files or (self._folder,))
-
-    def _read(self, signature: object) -> _State:
+    def _read(self, signature: Look) -> _State:
         """Return what is there now; a bad edit leaves the keys of before."""
         started = time.time_ns()
         before = self._state
-        settled = all(each[0] < started - _FRESH for each in _pairs(signature))
+        settled = all(each[0] < started - _FRESH for each in signature)
         try:
             keys = tuple(_load(path) for path in self._paths())
         except (OSError, ValueError) as error:
@@ -177,6 +176,7 @@ class KeyRing:
         except OSError as error:
             _log.error("%s: no key can be made: %s", self._folder, error.strerror)
             raise Unavailable("no key can be made to sign tokens with") from None
+        self._look.take(anew=True)
         if path:
             _log.info("a key that signs tokens is made: %s", path)
 
@@ -213,15 +213,3 @@ def _load(path: str) -> SigningKey:
 
 
 _PREFERRED = ("RS256",)
-
-
-def _pairs(signature: object) -> Sequence[tuple[int, ...]]:
-    return signature if isinstance(signature, tuple) else ()
-
-
-def _stat(path: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        return (0, error.errno or 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)

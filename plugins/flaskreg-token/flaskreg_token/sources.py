@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 
 from cryptography import x509
 
 from flaskreg.config import ConfigError
+from flaskreg.filelook import FileLook
+from flaskreg.filelook import Look
 from flaskreg_token.certificates import parse_bundle
 from flaskreg_token.trust import Trust
 from flaskreg_token.trust import keys_of_roots
@@ -20,8 +21,6 @@ _log = logging.getLogger("flaskreg.token")
 
 #: a file that changed less long ago (ns) may change again without looking changed.
 _FRESH = 2_000_000_000
-
-_Signature = tuple[tuple[int, ...], ...]
 
 
 class KeyFiles:
@@ -39,24 +38,22 @@ class KeyFiles:
         self._bundle = rootcertbundle
         self._jwks = jwks
         self._lock = threading.Lock()
-        self._signature = self._look()
+        self._look = FileLook(rootcertbundle, jwks)
+        self._signature = self._look.take()
         self._content = self._read()
         self._settled = False
         self._trust = self._parse(self._content)
 
-    def trusted(self) -> Trust:
+    def trusted(self, *, anew: bool = False) -> Trust:
         """Return the keys that the files hold."""
-        signature = self._look()
+        signature = self._look.take(anew=anew)
         if signature != self._signature or not self._settled:
             with self._lock:
                 if signature != self._signature or not self._settled:
                     self._reload(signature)
         return self._trust
 
-    def _look(self) -> _Signature:
-        return tuple(_stat(path) for path in (self._bundle, self._jwks) if path)
-
-    def _reload(self, signature: _Signature) -> None:
+    def _reload(self, signature: Look) -> None:
         started = time.time_ns()
         told = signature == self._signature
         try:
@@ -96,14 +93,6 @@ class KeyFiles:
                 "auth.token: rootcertbundle and jwks hold no key that can verify tokens"
             )
         return Trust(keys, roots)
-
-
-def _stat(path: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        return (0, error.errno or 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _read(key: str, path: str) -> bytes:

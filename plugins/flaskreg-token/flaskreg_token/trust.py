@@ -76,8 +76,11 @@ class Trust:
 class KeySource(Protocol):
     """Knows the keys that are trusted, as of now."""
 
-    def trusted(self) -> Trust:
-        """Return them: the same object as long as nothing changes."""
+    def trusted(self, *, anew: bool = False) -> Trust:
+        """Return them: the same object as long as nothing changes.
+
+        :param anew: look for changes now in any case.
+        """
 
 
 def keys_of_roots(roots: tuple[x509.Certificate, ...]) -> dict[str, TrustedKey]:

@@ -80,6 +80,8 @@ class TokenVerifier:
             if known[0] is trust and known[1].expires + LEEWAY >= self._clock():
                 return known[1]
             self._known.discard(digest)
+        # Another process may have made the key a moment ago.
+        trust = self._source.trusted(anew=True)
         compact = parse_compact(token)
         try:
             check_type(compact, ACCESS_TYPES, required=False)

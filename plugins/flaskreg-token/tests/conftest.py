@@ -18,6 +18,8 @@ from token_forge import Forge
 from token_forge import certificate
 from token_forge import pem_of
 
+from flaskreg import filelook
+
 
 @pytest.fixture(scope="session")
 def recorded():
@@ -96,3 +98,9 @@ def refused(verifier):
 def own_verifier(ring):
     """Return a verifier of our own tokens."""
     return TokenVerifier(ring, ISSUER, SERVICE)
+
+
+@pytest.fixture(autouse=True)
+def _look_each_time(monkeypatch):
+    """Let a change of a file apply to the very next call."""
+    monkeypatch.setattr(filelook, "PAUSE", 0.0)

@@ -25,6 +25,7 @@ from token_forge import PULL
 from token_forge import SERVICE
 from token_forge import parts
 
+from flaskreg import filelook
 from flaskreg.cli.main import group
 from flaskreg.config import ConfigError
 from flaskreg.errors import Unavailable
@@ -203,3 +204,12 @@ def test_the_command_fails_in_one_line(tmp_path):
         result = CliRunner().invoke(keys_command, [name, str(folder)])
         assert isinstance(result.exception, ConfigError)
         assert str(folder) in str(result.exception)
+
+
+def test_a_key_that_is_made_here_is_seen_at_once(ring, monkeypatch):
+    """However long others may take to look."""
+    monkeypatch.setattr(filelook, "PAUSE", 3600.0)
+    assert ring.all() == ()
+    first = ring.signing_key()
+    assert ring.rotate().kid != first.kid
+    assert len(ring.all()) == 2

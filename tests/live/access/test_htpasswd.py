@@ -141,6 +141,8 @@ def test_the_command_changes_a_running_server(
         )
 
     def status(*credentials: str) -> int:
+        # No worker goes on for longer without looking at the file.
+        time.sleep(0.1)
         url = f"{server.url}/v2/"
         return requests.get(url, auth=credentials, timeout=60).status_code
 

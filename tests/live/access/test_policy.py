@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ from .openid import Provider
 pytestmark = pytest.mark.live
 
 PASSWORD = "correct horse"
+
+#: longer than any worker goes on without looking at the files, in seconds.
+MOMENT = 0.2
 
 POLICY = """\
 groups: {developers: [alice]}
@@ -227,6 +231,7 @@ def test_an_api_key(guarded: Guarded, image: Layout, authfile: str) -> None:
     assert push(image.source, remote(guarded.server, "private/x:one"), authfile) != 0
     key_id = guarded.flaskreg("apikey", "list").split("\t")[0]
     guarded.flaskreg("apikey", "revoke", key_id)
+    time.sleep(MOMENT)
     for _ in range(20):
         answer = requests.get(
             f"{guarded.server.url}/v2/", auth=("builder", key), timeout=10
@@ -273,6 +278,7 @@ def test_the_policy_is_followed_by_all_workers(guarded: Guarded) -> None:
     url = f"{guarded.server.url}/v2/later/app/tags/list"
 
     def statuses() -> set[int]:
+        time.sleep(MOMENT)
         return {requests.get(url, timeout=10).status_code for _ in range(10)}
 
     assert statuses() == {401}

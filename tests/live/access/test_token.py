@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -274,6 +275,8 @@ def test_a_key_that_is_rotated(
     new = tokens.issuer.issue("alice", []).token
 
     def statuses(token: str) -> set[int]:
+        # No worker goes on for longer without looking at the file.
+        time.sleep(0.2)
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{server.url}/v2/"
         return {
