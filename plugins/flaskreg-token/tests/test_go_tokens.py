@@ -1,5 +1,6 @@
-"""Tokens that Go programs issued, by golang-jwt 5.3.1 and go-jose 4.1.9.
+"""Tokens that a Go program issued, by golang-jwt and go-jose, as distribution's are.
 
+The program is in ``gotokens``; distribution's own verifier has accepted each of them.
 They are recorded with their keys: a JWKS and a bundle of certificates, all of them made
 for this and of no other use. They expire in the year 2099.
 """
@@ -7,6 +8,9 @@ for this and of no other use. They expire in the year 2099.
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from flaskreg_token.algorithms import ALGORITHMS
@@ -20,6 +24,11 @@ from flaskreg.access import Access
 @pytest.fixture
 def make_verifier(recorded, tmp_path):
     """Return a callable that makes a verifier of the recorded keys."""
+    return verifiers(recorded, tmp_path)
+
+
+def verifiers(recorded, tmp_path):
+    """Return a callable that makes a verifier of keys as they are recorded."""
     bundle, jwks = tmp_path / "bundle.pem", tmp_path / "jwks.json"
     bundle.write_text(recorded["rootcertbundle"])
     jwks.write_text(json.dumps(recorded["jwks"]))
@@ -69,3 +78,25 @@ def test_none_is_accepted_elsewhere(recorded, make_verifier):
         )
         with pytest.raises(TokenRefused):
             verifier.verify(f"{head}.{body}.{flipped}")
+
+
+@pytest.mark.live
+def test_what_go_issues_now_is_accepted(tmp_path):
+    """The program runs, and there is nothing about the recorded keys."""
+    go = shutil.which("go")
+    assert go, "go is not installed: apt-get install golang-go (1.25 or later)"
+    done = subprocess.run(
+        [go, "run", "."],
+        cwd=Path(__file__).parent / "gotokens",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    issued = json.loads(done.stdout)
+    verifier = verifiers(issued, tmp_path)()
+    assert len(issued["tokens"]) == 34
+    for record in issued["tokens"]:
+        claims = verifier.verify(record["token"])
+        assert claims.subject == issued["subject"], record["name"]
