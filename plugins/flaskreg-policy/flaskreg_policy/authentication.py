@@ -38,12 +38,15 @@ class Caller:
     :param scheme: ``basic``, ``bearer``, ``certificate`` or ``""``.
     :param token: the accesses of a token of our own; ``None`` for all other proofs.
     :param bearer: the token, or ``""``.
+    :param expires: until when the grant of a token may be remembered, in seconds since
+        1970; 0 for not at all.
     """
 
     identity: Identity
     scheme: str = ""
     token: tuple[Access, ...] | None = None
     bearer: str = field(default="", repr=False)
+    expires: float = 0.0
 
     def facts(self) -> str:
         """Return what a log may say of the token, or ``""``."""
@@ -177,8 +180,16 @@ class Authenticator:
             if said is not None and said.issuer in self._issuers:
                 identity = self._by_id_token(value, said)
                 return Caller(identity, "bearer", bearer=value)
-        identity, accesses = self._tokens.verify(value)
-        return Caller(self.current(identity), "bearer", accesses, value)
+        identity, accesses, expires = self._tokens.verify(value)
+        # An API key ends by itself, and a directory changes without telling.
+        if identity.via == "apikey" or identity.via in self._sources:
+            expires = 0.0
+        return Caller(self.current(identity), "bearer", accesses, value, expires)
+
+    def state(self) -> tuple[object, ...]:
+        """Return what tokens depend on: the same objects while nothing changes."""
+        users = self._passwords.file.get() if self._passwords is not None else None
+        return (self._tokens.keys(), users)
 
     def _by_id_token(self, token: str, peeked: Peeked) -> Identity:
         issuer = self._issuers.get(peeked.issuer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -14,11 +15,14 @@ from flaskreg.errors import Denied
 from flaskreg.errors import Unauthorized
 from flaskreg_policy.authentication import Caller
 from flaskreg_policy.authentication import Refused
+from flaskreg_policy.granted import Granted
 from flaskreg_policy.policy import Policy
 from flaskreg_policy.service import PolicyService
 
 
 _log = logging.getLogger("flaskreg.policy")
+
+_BEARER = re.compile("bearer ", re.IGNORECASE)
 
 
 class PolicyController(AccessController):
@@ -32,12 +36,38 @@ class PolicyController(AccessController):
 
     def __init__(self, service: PolicyService) -> None:
         self.service = service
+        self._granted = Granted()
 
     def authorize(
         self, headers: Mapping[str, str], accesses: Sequence[Access]
     ) -> Grant:
         """Allow all of *accesses* or none."""
         policy = self.service.policy
+        given = headers.get("Authorization", "")
+        if not _BEARER.match(given):
+            return self._decide(policy, headers, accesses)[0]
+        state = self.service.state(policy)
+        grant = self._granted.find(given, accesses, state)
+        if grant is None:
+            grant, caller = self._decide(policy, headers, accesses)
+            if caller.expires:
+                self._granted.remember(given, caller.expires, grant, state)
+        return grant
+
+    def may_list(self, headers: Mapping[str, str], name: str) -> bool:
+        """Whether the catalog shows a repository: whoever may pull sees it."""
+        return self._may(headers, "pull", name)
+
+    def may_overwrite(self, headers: Mapping[str, str], name: str, tag: str) -> bool:
+        """Whether a tag may be moved: by whom the action ``overwrite`` is allowed."""
+        allowed = self._may(headers, "overwrite", name)
+        if not allowed:
+            _log.info("overwrite is not allowed: %s:%s", name, tag)
+        return allowed
+
+    def _decide(
+        self, policy: Policy, headers: Mapping[str, str], accesses: Sequence[Access]
+    ) -> tuple[Grant, Caller]:
         try:
             caller = self.service.identify(headers, policy)
         except Refused as error:
@@ -52,18 +82,7 @@ class PolicyController(AccessController):
             why = self._objection(policy, caller, access)
             if why:
                 raise self._refusal(headers, accesses, caller, access, why)
-        return Grant(Principal(caller.identity.name), tuple(accesses))
-
-    def may_list(self, headers: Mapping[str, str], name: str) -> bool:
-        """Whether the catalog shows a repository: whoever may pull sees it."""
-        return self._may(headers, "pull", name)
-
-    def may_overwrite(self, headers: Mapping[str, str], name: str, tag: str) -> bool:
-        """Whether a tag may be moved: by whom the action ``overwrite`` is allowed."""
-        allowed = self._may(headers, "overwrite", name)
-        if not allowed:
-            _log.info("overwrite is not allowed: %s:%s", name, tag)
-        return allowed
+        return Grant(Principal(caller.identity.name), tuple(accesses)), caller
 
     def _may(self, headers: Mapping[str, str], action: str, name: str) -> bool:
         policy = self.service.policy

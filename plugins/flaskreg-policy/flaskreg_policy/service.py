@@ -89,6 +89,10 @@ class PolicyService:
         """Return the policy as of now."""
         return self._source.policy()
 
+    def state(self, policy: Policy) -> tuple[object, ...]:
+        """Return all that the grant of a token depends on."""
+        return (policy, *self._authenticator.state())
+
     def identify(self, headers: Mapping[str, str], policy: Policy) -> Caller:
         """Return who sent *headers*.
 

@@ -35,7 +35,7 @@ class Tokens:
     """
 
     def __init__(self, folder: str, issuer: str, service: str, lifetime: float) -> None:
-        keys = KeyRing(folder)
+        keys = self._keys = KeyRing(folder)
         self._service = service
         self._identities: LRU[str, Identity] = LRU(_REMEMBERED)
         self._issuer = TokenIssuer(keys, issuer, service, int(lifetime))
@@ -45,8 +45,12 @@ class Tokens:
         """Return a token for somebody."""
         return self._issuer.issue(encode_subject(identity), list(accesses)).token
 
-    def verify(self, token: str) -> tuple[Identity, tuple[Access, ...]]:
-        """Return whom a token was issued to, and for what.
+    def keys(self) -> object:
+        """Return the keys that verify tokens: the same object while nothing changes."""
+        return self._keys.trusted()
+
+    def verify(self, token: str) -> tuple[Identity, tuple[Access, ...], float]:
+        """Return whom a token was issued to, for what, and until when.
 
         :raises WrongCredentials: it is not ours, or its time is over.
         """
@@ -59,7 +63,7 @@ class Tokens:
         if identity is None:
             identity = decode_subject(subject)
             self._identities.set(subject, identity)
-        return identity, tuple(claims.accesses)
+        return identity, tuple(claims.accesses), claims.expires
 
     def blueprint(
         self,
