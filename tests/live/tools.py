@@ -15,6 +15,8 @@ import pytest
 
 PACKAGES = {
     "buildah": "buildah",
+    "containerd": "containerd",
+    "ctr": "containerd",
     "docker-registry": "docker-registry",
     "go": "golang-go (1.24 or later)",
     "mmdebstrap": "mmdebstrap",

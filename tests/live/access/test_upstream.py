@@ -7,45 +7,34 @@ from typing import Any
 
 import pytest
 import requests
-from flaskreg_htpasswd.hashes import make_hash
 
 from ..api import Api
 from ..images import Layout
 from ..servers import Launcher
 from ..servers import Server
+from .guarded import ALICE
+from .guarded import PRIVATE
+from .guarded import PUBLIC
+from .guarded import start_guarded
 
 
 pytestmark = pytest.mark.live
-
-ALICE = ("alice", "correct horse")
 
 
 @pytest.fixture
 def guarded(launcher: Launcher, tmp_path: Path, image: Layout) -> Server:
     """flaskreg with an image that everybody may pull, and one that alice may."""
-    file = tmp_path / "htpasswd"
-    file.write_bytes(b"alice:" + make_hash(ALICE[1].encode(), 5) + b"\n")
-    rules = [
-        {"repositories": "public/**", "subjects": "anonymous", "allow": "pull"},
-        {"repositories": "**", "subjects": "alice", "allow": "*"},
-    ]
-    policy = {"keys": str(tmp_path / "keys"), "htpasswd": str(file), "rules": rules}
-    config = {"auth": {"policy": policy}, "log": {"accesslog": {"disabled": False}}}
-    server = launcher.flaskreg(config, workers=2)
-    for name in ("public/app", "private/app"):
-        api = Api(server.url, name)
-        api.session.auth = ALICE
-        api.push(image, "one")
-    return server
+    log = {"log": {"accesslog": {"disabled": False}}}
+    return start_guarded(launcher, tmp_path, image, log)
 
 
 @pytest.mark.parametrize("version", ["3", "2.8"])
 @pytest.mark.parametrize(
     ("credentials", "pulled"),
     [
-        (ALICE, {"public/app", "private/app"}),
-        ((), {"public/app"}),
-        (("alice", "wrong"), set()),
+        (ALICE, {PUBLIC, PRIVATE}),
+        ((), {PUBLIC}),
+        ((ALICE[0], "wrong"), set()),
     ],
     ids=["alice", "nobody", "wrong"],
 )
@@ -63,7 +52,7 @@ def test_distribution_pulls_through(
         upstream |= {"username": credentials[0], "password": credentials[1]}
     config = {"proxy": upstream, "storage": {"delete": {"enabled": False}}}
     cache = launcher.distribution(version, config)
-    for name in ("public/app", "private/app"):
+    for name in (PUBLIC, PRIVATE):
         api = Api(cache.url, name)
         if name in pulled:
             api.check_holds(image, "one")
