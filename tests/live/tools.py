@@ -15,6 +15,8 @@ import pytest
 
 PACKAGES = {
     "buildah": "buildah",
+    "docker": "docker.io",
+    "dockerd": "docker.io",
     "containerd": "containerd",
     "ctr": "containerd",
     "docker-registry": "docker-registry",
