@@ -1,8 +1,9 @@
 """Measure what access control costs: ``python benchmarks/auth.py``.
 
-Four registries run at once, two workers each: one that asks nobody, and one each with
-``htpasswd``, ``token`` and ``policy``, whose clients send what those want: a password,
-or a token, which is the same for all requests and thus remembered. The load generator
+Five registries run at once, two workers each: two that ask nobody, whose difference is
+that of the machine, and one each with ``htpasswd``, ``token`` and ``policy``, whose
+clients send what those want: a password, or a token, which is the same for all requests
+and thus remembered. The load generator
 puts its rows of reads on them in turn, round by round, and counts beside the rate the
 CPU time of each registry's processes, which a busy machine blurs less. It writes
 ``AUTH.md``. ``--smoke`` does a little of it and writes nothing.
@@ -39,7 +40,7 @@ from run import write_configuration
 from flaskreg.access import Access
 
 
-OPEN = "open"
+OPEN, CONTROL = "open", "control"
 REPOSITORY = "bench/load"
 ROWS = "ping,manifest-,blob-,tags-list"
 SMOKE_ROWS = "ping,manifest-get-tag,blob-head"
@@ -95,7 +96,7 @@ def fetch_token(server: Server) -> str:
 
 def report(table: str, folder: Path) -> str:
     """Return the page of results."""
-    names = [*WRITERS, OPEN]
+    names = [CONTROL, *WRITERS, OPEN]
     lines = [
         "# What access control costs",
         "",
@@ -105,8 +106,8 @@ def report(table: str, folder: Path) -> str:
         "end in `-cpu` are user and system time of all processes of the registry.",
         "",
         f"| row | {' | '.join(names)} | unit "
-        f"| {' | '.join(f'{name} ratio' for name in WRITERS)} |",
-        f"|{'---|' * (2 + len(names) + len(WRITERS))}",
+        f"| {' | '.join(f'{name} ratio' for name in names[:-1])} |",
+        f"|{'---|' * (1 + 2 * len(names))}",
     ]
     for row in table.splitlines()[1:]:
         name, *rest = row.split()
@@ -135,15 +136,17 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="a moment, no results")
     parser.add_argument("--rounds", default="5", help="rounds of each row")
     parser.add_argument("--secs", default="3", help="seconds of each rate")
+    parser.add_argument("--rows", default=ROWS, help="rows, by parts of their names")
     arguments = parser.parse_args()
     regload = find_regload()
-    options = ["-rounds", arguments.rounds, "-secs", arguments.secs, "-only", ROWS]
+    options = ["-rounds", arguments.rounds, "-secs", arguments.secs]
+    options += ["-only", arguments.rows]
     if arguments.smoke:
         options = ["-rounds", "1", "-secs", "0.5", "-warm", "0.1", "-only", SMOKE_ROWS]
     command = [sys.executable, "-m", "gunicorn", "-w", "2", "wsgi:app"]
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder, headers, servers = Path(name), {}, []
-        for each in (*WRITERS, OPEN):
+        for each in (CONTROL, *WRITERS, OPEN):
             port = free_port()
             file = write_configuration(folder, each, port)
             if each in WRITERS:

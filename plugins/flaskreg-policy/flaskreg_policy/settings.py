@@ -56,7 +56,8 @@ class PolicySettings(Section):
     )
     keys: str = Field(
         default="",
-        description="The folder of the signing keys; unset: `keys` beside `path`.",
+        description="The folder of the signing keys, or a PEM file of one; "
+        "unset: `keys` beside `path`.",
     )
     lifetime: WrittenSeconds = Field(
         default=3600.0,

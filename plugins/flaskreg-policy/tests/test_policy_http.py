@@ -7,6 +7,9 @@ import logging
 import bcrypt
 import pytest
 from flaskreg_policy.identity import Identity
+from flaskreg_policy.peek import peek
+from flaskreg_token.keys import KeyRing
+from flaskreg_token.keys import generate_pem
 from policy_site import Site
 from policy_site import allow
 from policy_site import basic
@@ -143,6 +146,31 @@ def test_a_token_is_no_more_than_the_policy(make_site, tmp_path):
     assert challenge(site.call("GET", asked, token))["error"] == "invalid_token"
     assert site.call("GET", asked, site.login("alice")).status_code == 401
     assert site.token(site.login("alice")).status_code == 401
+
+
+def test_the_key_can_be_configured(make_site, tmp_path):
+    """A PEM file of one's own, which is the one of the JWKS."""
+    path = tmp_path / "own.pem"
+    path.write_bytes(generate_pem())
+    site = make_site(rules=RULES, groups=GROUPS, keys=str(path))
+    token = site.token(site.login("alice"), "repository:team/a:pull").json["token"]
+    assert site.call("GET", f"team/a/{TAGS}", bearer(token)).status_code == 404
+    (key,) = site.client.get("/auth/jwks").json["keys"]
+    assert (key["kty"], key["use"], "d" in key) == ("EC", "sig", False)
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_key_that_is_rotated(site):
+    """The new one signs, the old one verifies, and both are in the JWKS."""
+    headers, scope = site.login("alice"), "repository:team/a:pull"
+    old = bearer(site.token(headers, scope).json["token"])
+    KeyRing(site.parameters["keys"]).rotate()
+    new = bearer(site.token(headers, scope).json["token"])
+    kids = [key["kid"] for key in site.client.get("/auth/jwks").json["keys"]]
+    signed = [peek(each["Authorization"][7:]).kid for each in (old, new)]
+    assert signed == kids
+    for each in (old, new):
+        assert site.call("GET", f"team/a/{TAGS}", each).status_code == 404
 
 
 def test_a_user_who_is_deleted(make_site, tmp_path):
