@@ -101,9 +101,10 @@ def report(table: str, folder: Path) -> str:
         "# What access control costs",
         "",
         f"One run of `benchmarks/auth.py` on {time.strftime('%Y-%m-%d')}: "
-        f"{machine(folder)}. Medians of",
-        "alternating rounds; ratios are to the registry that asks nobody. Rows that",
-        "end in `-cpu` are user and system time of all processes of the registry.",
+        f"{machine(folder)}.",
+        "Rates are medians of alternating rounds. Rows that end in `-cpu` are user and",
+        "system time of all processes of the registry, the least of the rounds. Ratios",
+        "are to a registry that asks nobody; `control` is another one.",
         "",
         f"| row | {' | '.join(names)} | unit "
         f"| {' | '.join(f'{name} ratio' for name in names[:-1])} |",
