@@ -141,7 +141,7 @@ def main() -> None:
     arguments = parser.parse_args()
     regload = find_regload()
     options = ["-rounds", arguments.rounds, "-secs", arguments.secs]
-    options += ["-only", arguments.rows]
+    options += ["-only", arguments.rows, "-tags", "100", "-big", "64"]
     if arguments.smoke:
         options = ["-rounds", "1", "-secs", "0.5", "-warm", "0.1", "-only", SMOKE_ROWS]
     command = [sys.executable, "-m", "gunicorn", "-w", "2", "wsgi:app"]

