@@ -13,6 +13,7 @@ which server it is.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import platform
 import re
@@ -92,6 +93,16 @@ def find_or_build(name: str, variable: str, build: Sequence[str], cwd: Path) -> 
     return str(program)
 
 
+def find_regload() -> str:
+    """Return the load generator as its source stands here, built once for each."""
+    source = HERE / "regload"
+    name = (
+        f"regload-{hashlib.sha256((source / 'main.go').read_bytes()).hexdigest()[:12]}"
+    )
+    build = ["go", "build", "-buildvcs=false", "-o", f"{{cache}}/{name}", "."]
+    return find_or_build(name, "FLASKREG_REGLOAD", build, source)
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as probe:
@@ -151,6 +162,8 @@ def running(server: Server, configuration: Path) -> Iterator[Server]:
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v2/", timeout=5)
+                break
+            except urllib.error.HTTPError:
                 break
             except (urllib.error.URLError, ConnectionError):
                 if server.process.poll() is not None or time.monotonic() > begin + 30:
@@ -270,8 +283,7 @@ def main() -> None:
     arguments = parser.parse_args()
     install = ["go", "install", "-buildvcs=false", DISTRIBUTION]
     registry = find_or_build("registry", "FLASKREG_DISTRIBUTION", install, PROJECT)
-    build = ["go", "build", "-buildvcs=false", "-o", "{cache}/regload", "."]
-    regload = find_or_build("regload", "FLASKREG_REGLOAD", build, HERE / "regload")
+    regload = find_regload()
     options = ["-rounds", arguments.rounds, "-secs", arguments.secs]
     if arguments.smoke:
         options = ["-rounds", "1", "-secs", "0.5", "-warm", "0.1", "-only", SMOKE_ROWS]

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from run import HERE
 from run import Server
-from run import find_or_build
+from run import find_regload
 from run import free_port
 from run import machine
 from run import measure
@@ -287,8 +287,7 @@ def main() -> None:
     parser.add_argument("--rounds", default="3", help="rounds of each row")
     parser.add_argument("--secs", default="3", help="seconds of each rate")
     arguments = parser.parse_args()
-    build = ["go", "build", "-buildvcs=false", "-o", "{cache}/regload", "."]
-    regload = find_or_build("regload", "FLASKREG_REGLOAD", build, HERE / "regload")
+    regload = find_regload()
     options = ["-rounds", arguments.rounds, "-secs", arguments.secs, "-only", ROWS]
     share, seconds = 1.0, 10.0
     if arguments.smoke:

@@ -35,6 +35,7 @@ FLOORS = (
         "driverwrapper",
         "cache",
         "access",
+        "filelook",
         "manifest",
         "services",
         "config",

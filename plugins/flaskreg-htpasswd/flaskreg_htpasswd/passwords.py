@@ -73,12 +73,10 @@ class PasswordFile:
         if len(user) > _LONGEST or len(password) > _LONGEST:
             return False
         given = password.encode("utf-8", "surrogateescape")
-        table = self.file.get()
-        self._drop_others(table)
-        stored = table.hashes.get(user, b"")
-        digest = self._digest(user, given, stored)
+        table, stored, digest = self._look_up(user, given)
         if self._is_known(digest):
             return True
+        table, stored, digest = self._look_up(user, given, anew=True)
         self._delays.wait(user, address)
         if self._check_once(digest, given, stored, table.cost):
             self._delays.succeeded(user)
@@ -86,6 +84,19 @@ class PasswordFile:
         self._delays.failed(user, address)
         _log.info("wrong password: user=%.120r address=%.60r", user, address)
         return False
+
+    def knows(self, user: str) -> bool:
+        """Whether there is such a user now, for whoever logged in before."""
+        return user in self.file.get().hashes
+
+    def _look_up(
+        self, user: str, password: bytes, *, anew: bool = False
+    ) -> tuple[Table, bytes, bytes]:
+        """Return the table, the hash of a user, and what stands for the password."""
+        table = self.file.get(anew=anew)
+        self._drop_others(table)
+        stored = table.hashes.get(user, b"")
+        return table, stored, self._digest(user, password, stored)
 
     def _drop_others(self, table: Table) -> None:
         """Drop the good passwords of another table."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from dataclasses import field
 
 from flaskreg.config import ConfigError
+from flaskreg.filelook import FileLook
 from flaskreg_htpasswd.hashes import COST
 from flaskreg_htpasswd.hashes import cost_of
 
@@ -65,7 +65,7 @@ def parse_table(content: bytes, path: str) -> Table:
 class TableFile:
     """A password file, as of now.
 
-    Each look costs a ``stat``. What a bad edit leaves is the table of before.
+    What a bad edit leaves is the table of before.
 
     :param path: of the file.
     :param create: called with the path when the file is not there and never was.
@@ -75,13 +75,17 @@ class TableFile:
         self.path = path
         self._create = create
         self._table: Table | None = None
+        self._look = FileLook(path)
         self._signature: tuple[int, ...] = ()
         self._settled = False
         self._lock = threading.Lock()
 
-    def get(self) -> Table:
-        """Return the table; the same object as long as nothing changes."""
-        signature = self._look()
+    def get(self, *, anew: bool = False) -> Table:
+        """Return the table; the same object as long as nothing changes.
+
+        :param anew: look for changes now in any case.
+        """
+        (signature,) = self._look.take(anew=anew)
         if signature != self._signature or not self._settled:
             with self._lock:
                 if signature != self._signature or not self._settled:
@@ -99,13 +103,6 @@ class TableFile:
         except OSError as error:
             raise ConfigError(f"{self.path}: {error.strerror or error}") from None
         return parse_table(content, self.path)
-
-    def _look(self) -> tuple[int, ...]:
-        try:
-            found = os.stat(self.path)
-        except OSError as error:
-            return (0, error.errno or 0)
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def _load(self, signature: tuple[int, ...]) -> None:
         """Take what the file says, or say once that it is wrong."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from flaskreg_htpasswd.hashes import make_hash
 
+from flaskreg import filelook
+
 
 @pytest.fixture(scope="session")
 def hashed():
@@ -31,3 +33,9 @@ def make_file(tmp_path, hashed):
         return str(path)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _look_each_time(monkeypatch):
+    """Let a change of a file apply to the very next call."""
+    monkeypatch.setattr(filelook, "PAUSE", 0.0)

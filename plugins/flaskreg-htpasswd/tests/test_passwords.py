@@ -329,3 +329,13 @@ def test_no_password_is_logged(make_passwords, caplog):
         passwords.verify("alice", "canary-wrong", "192.0.2.1")
     assert "canary" not in caplog.text
     assert "user='alice' address='192.0.2.1'" in caplog.text
+
+
+def test_who_is_known(make_passwords, make_file, counted):
+    """As of now, and without a password."""
+    passwords = make_passwords(alice="secret")
+    assert passwords.knows("alice")
+    assert not passwords.knows("bob")
+    make_file(bob="secret")
+    assert (passwords.knows("alice"), passwords.knows("bob")) == (False, True)
+    assert counted == []
