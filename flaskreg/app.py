@@ -17,7 +17,9 @@ from flaskreg.config import load_settings
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.defaults.services import pick
 from flaskreg.driver import StorageDriver
+from flaskreg.logs.audit import AuditLog
 from flaskreg.manifest import ManifestOption
+from flaskreg.observer import Observer
 from flaskreg.plugins import collect
 from flaskreg.plugins import make_plugin_manager
 from flaskreg.routes import lane
@@ -115,7 +117,8 @@ def create_app(
         settings=settings,
         controllers=collect(manager, "flaskreg_register_access_controllers"),
     )
-    site = _make_site(settings, driver, registry, controller)
+    observers = _make_observers(manager, settings)
+    site = _make_site(settings, driver, registry, controller, observers)
     app = RegistryApp(site, driver)
     blueprints = collect(
         manager,
@@ -142,8 +145,24 @@ def _make_options(
     ]
 
 
+def _make_observers(
+    manager: pluggy.PluginManager, settings: Settings
+) -> Sequence[Observer]:
+    """Make what looks at each request: the plugins', and the audit log."""
+    offered = collect(manager, "flaskreg_register_observers", settings=settings)
+    observers: list[Observer] = list(offered.values())
+    audit = settings.log.audit
+    if audit.path:
+        observers.append(AuditLog(audit.path, pulls=audit.pulls))
+    return observers
+
+
 def _make_site(
-    settings: Settings, driver: StorageDriver, registry: Any, controller: Any
+    settings: Settings,
+    driver: StorageDriver,
+    registry: Any,
+    controller: Any,
+    observers: Sequence[Observer],
 ) -> Site:
     http = settings.http
     secret = http.secret.get_secret_value() if http.secret else ""
@@ -170,4 +189,5 @@ def _make_site(
         chunk_min_length=settings.uploads.chunkminlength,
         mount_search=settings.uploads.mountsearch,
         idle_timeout=http.idletimeout,
+        observers=observers,
     )

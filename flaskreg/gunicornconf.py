@@ -16,6 +16,8 @@ from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
 from flaskreg.driver import DriverError
+from flaskreg.logs.server import server_log
+from flaskreg.logs.setup import make_hooks
 from flaskreg.serving import SYNC_REFUSED
 from flaskreg.serving import stop
 
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
 def _load() -> Settings:
     try:
-        return load_settings()
+        settings = load_settings()
+        make_hooks(settings)
     except ConfigError as error:
         stop(str(error), 2)
         raise
+    return settings
 
 
 def _bind(settings: Settings) -> str:
@@ -81,6 +85,7 @@ control_socket_disable = True
 proc_name = "flaskreg"
 loglevel = {"warn": "warning"}.get(_settings.log.level, _settings.log.level)
 errorlog = "-"
+logger_class = server_log(_settings)
 accesslog = None if _settings.log.accesslog.disabled else "-"
 
 

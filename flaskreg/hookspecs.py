@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flaskreg.manifest import ManifestOption
     from flaskreg.manifest import ManifestOptionFactory
     from flaskreg.manifest import ManifestType
+    from flaskreg.observer import Observer
     from flaskreg.services import Registry
     from flaskreg.services import Repository
 
@@ -206,4 +207,17 @@ def flaskreg_register_blueprints(  # type: ignore[empty-body]
     :param controller: the access controller that was made.
     :returns: Flask blueprints by the path below which they are mounted, such as
         ``/auth``; never below ``/v2``.
+    """
+
+
+@hookspec
+def flaskreg_register_observers(settings: Settings) -> Mapping[str, Observer]:  # type: ignore[empty-body]
+    """Offer observers of requests.
+
+    Called once for each application. Results are collected. Without an observer a
+    request costs nothing more.
+
+    :param settings: the settings of the application.
+    :returns: observers by names of their own; an empty mapping when the settings ask
+        for none.
     """

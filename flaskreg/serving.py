@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from flaskreg.app import RegistryApp
@@ -10,6 +9,7 @@ from flaskreg.app import create_app
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.logs.setup import set_up_logs
 from flaskreg.plugins import PluginError
 
 
@@ -47,19 +47,3 @@ def stop(sentence: str, status: int = APP_LOAD_ERROR) -> None:
     sys.stderr.write(f"flaskreg: {sentence}\n")
     sys.stderr.flush()
     raise SystemExit(status)
-
-
-def set_up_logs(settings: Settings) -> None:
-    """Let our own log go to standard error, at the configured level."""
-    log = logging.getLogger("flaskreg")
-    log.setLevel(settings.log.level.upper())
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(
-            logging.Formatter(
-                "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
-                "%Y-%m-%d %H:%M:%S %z",
-            )
-        )
-        log.addHandler(handler)
-        log.propagate = False

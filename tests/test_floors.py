@@ -20,7 +20,16 @@ ROOT = Path(flaskreg.__file__).parent
 #: modules and packages by their floor.
 FLOORS = (
     ("errors", "digest", "names", "descriptor", "mediatypes", "lru", "version"),
-    ("driver", "cache", "access", "manifest", "services", "config", "hookspecs"),
+    (
+        "driver",
+        "cache",
+        "access",
+        "manifest",
+        "services",
+        "config",
+        "hookspecs",
+        "observer",
+    ),
     ("storage",),
     ("defaults",),
     ("routes",),
@@ -28,6 +37,7 @@ FLOORS = (
         "plugins",
         "app",
         "serving",
+        "logs",
         "cli",
         "gunicornconf",
         "worker",
@@ -51,7 +61,7 @@ USERS: dict[str, int | tuple[str, ...]] = {
     "yaml": ("config",),
     "click": ("cli",),
     "rich": ("cli",),
-    "gunicorn": ("gunicornconf", "worker", "quick"),
+    "gunicorn": ("gunicornconf", "worker", "quick", "logs"),
     "gunicorn_h1c": ("quick",),
 }
 

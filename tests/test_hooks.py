@@ -47,6 +47,8 @@ from flaskreg.errors import Unauthorized
 from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
 from flaskreg.manifest import ManifestType
+from flaskreg.observer import Exchange
+from flaskreg.observer import Observer
 from flaskreg.services import Registry
 from flaskreg.services import Repository
 
@@ -289,6 +291,44 @@ def test_hook_register_blueprints(make_app: MakeApp) -> None:
     assert client.get("/mine/hello").text == "hello"
     assert client.get("/v2/").status_code == 200
     assert codes(client.get("/mine/other")) == ["NOT_FOUND"]
+
+
+def test_hook_register_observers(make_app: MakeApp) -> None:
+    """Each request is seen once before and once after; a failing observer is not."""
+    seen: list[tuple[str, str, int, str]] = []
+
+    class Watching(Observer):
+        def started(self, exchange: Exchange) -> None:
+            seen.append(("started", exchange.endpoint, exchange.status, exchange.name))
+
+        def finished(self, exchange: Exchange) -> None:
+            seen.append(("finished", exchange.endpoint, exchange.status, exchange.name))
+
+    class Failing(Observer):
+        def started(self, exchange: Exchange) -> None:
+            raise LookupError(exchange.id)
+
+        finished = started
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_observers(
+            self, settings: Settings
+        ) -> Mapping[str, Observer]:
+            assert settings.storage.driver
+            return {"failing": Failing(), "watching": Watching()}
+
+    client = Client(make_app((Plugin(),)))
+    digest = push_blob(client, "app", b"content" * 20_000)
+    del seen[:]
+    assert client.get(f"/v2/app/blobs/{digest}").data == b"content" * 20_000
+    assert client.get("/v2/app/manifests/none").status_code == 404
+    assert seen == [
+        ("started", "blob", 0, "app"),
+        ("finished", "blob", 200, "app"),
+        ("started", "manifest", 0, "app"),
+        ("finished", "manifest", 404, "app"),
+    ]
 
 
 # Construction

@@ -37,10 +37,6 @@ class Later:
 
 
 LATER = (
-    Later("log.formatter", "lines are written as text"),
-    Later("log.fields", "no fields are added to lines"),
-    Later("log.reportcaller", "the caller is not added to lines"),
-    Later("log.hooks", "no mail is sent"),
     Later(
         "storage.maintenance.uploadpurging",
         "unfinished uploads are not purged",

@@ -18,6 +18,9 @@ from flaskreg.config.shapes import keys
 
 
 OURS = (
+    "log.accesslog.formatter",
+    "log.audit.path",
+    "log.audit.pulls",
     "storage.scope",
     "http.trustedproxies",
     "http.idletimeout",
