@@ -6,18 +6,31 @@ import logging
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 import pluggy
 from flask import Flask
 
+from flaskreg.background import Background
+from flaskreg.cache import DescriptorCache
+from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.debugserver import DebugServer
+from flaskreg.debugserver import parse_address
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.defaults.services import pick
 from flaskreg.driver import StorageDriver
+from flaskreg.health.checks import make_schedules
+from flaskreg.health.gate import Gate
+from flaskreg.health.pages import Page
+from flaskreg.health.pages import Readiness
+from flaskreg.health.pages import debug_page
+from flaskreg.health.pages import make_blueprint as health_blueprint
 from flaskreg.logs.audit import AuditLog
+from flaskreg.logs.cache import TellingCache
 from flaskreg.manifest import ManifestOption
 from flaskreg.observer import Observer
 from flaskreg.plugins import collect
@@ -35,19 +48,37 @@ from flaskreg.storage.secrets import StoredSecrets
 
 _log = logging.getLogger("flaskreg")
 
+#: bytes of a probe of the storage: a full disk still takes an empty file.
+_PROBE = 4096
+
 
 class RegistryApp(Flask):
     """Flask, with the read lane before it.
 
     :param site: what is served.
     :param driver: where it is kept.
+    :param gate: refuses requests while a check fails.
+    :param background: what a process does beside its requests.
     """
 
-    def __init__(self, site: Site, driver: StorageDriver) -> None:
+    def __init__(
+        self, site: Site, driver: StorageDriver, gate: Gate, background: Background
+    ) -> None:
         super().__init__("flaskreg", static_folder=None)
         self.site = site
         self.driver = driver
+        self.gate = gate
+        self.background = background
+        self._begun = False
         self.register_blueprint(make_blueprint(site))
+
+    def start(self) -> None:
+        """Begin what this process does beside its requests.
+
+        A server that forks calls it after that; else the first request does.
+        """
+        self._begun = True
+        self.background.start()
 
     def check_storage(self) -> None:
         """See that the storage can be used, by writing to it unless it is read-only.
@@ -59,13 +90,19 @@ class RegistryApp(Flask):
             self.driver.list("/")
             return
         probe = f"/flaskreg/probes/{uuid.uuid4()}"
-        self.driver.put_content(probe, b"", durable=False)
+        self.driver.put_content(probe, bytes(_PROBE), durable=False)
         self.driver.delete(probe, durable=False)
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer a request, from the lane when it can."""
+        if not self._begun:
+            self.start()
+        if self.gate.closed:
+            refused = self.gate.refuse(environ, start_response)
+            if refused is not None:
+                return refused
         limit_idle_time(environ, self.site.idle_timeout)
         served = lane.serve(self.site, environ, start_response)
         if served is not None:
@@ -106,9 +143,7 @@ def create_app(
     registry = hook.flaskreg_make_registry(
         settings=settings,
         driver=driver,
-        cache=hook.flaskreg_make_cache(
-            settings=settings, caches=collect(manager, "flaskreg_register_caches")
-        ),
+        cache=_make_cache(manager, settings),
         manifest_types=collect(manager, "flaskreg_register_manifest_types"),
         manifest_options=_make_options(manager, settings),
         hook=hook,
@@ -119,7 +154,19 @@ def create_app(
     )
     observers = _make_observers(manager, settings)
     site = _make_site(settings, driver, registry, controller, observers)
-    app = RegistryApp(site, driver)
+    gate = Gate()
+    readiness = Readiness(lambda: app.check_storage(), lambda: gate.failing)
+    pages = {
+        "/debug/health": debug_page(lambda: gate.failing),
+        "/readyz": debug_page(readiness.failing),
+        "/healthz": debug_page(dict),
+        **collect(manager, "flaskreg_register_debug_pages", settings=settings),
+    }
+    background = Background(
+        make_schedules(settings, driver), gate, _make_debug(settings, pages)
+    )
+    app = RegistryApp(site, driver, gate, background)
+    app.register_blueprint(health_blueprint(readiness))
     blueprints = collect(
         manager,
         "flaskreg_register_blueprints",
@@ -130,6 +177,17 @@ def create_app(
     for prefix, blueprint in blueprints.items():
         app.register_blueprint(blueprint, url_prefix=prefix)
     return app
+
+
+def _make_cache(manager: pluggy.PluginManager, settings: Settings) -> DescriptorCache:
+    """Make the cache; when requests are logged in full, each tells what it answered."""
+    cache: DescriptorCache = manager.hook.flaskreg_make_cache(
+        settings=settings, caches=collect(manager, "flaskreg_register_caches")
+    )
+    access = settings.log.accesslog
+    if access.disabled or access.formatter != "json":
+        return cache
+    return TellingCache(cache) if settings.storage.cache.blobdescriptor else cache
 
 
 def _make_options(
@@ -143,6 +201,23 @@ def _make_options(
         pick("manifests.options", entry.name, offered)(entry.parameters, settings)
         for entry in settings.manifests.options
     ]
+
+
+def _make_debug(settings: Settings, pages: Mapping[str, Page]) -> DebugServer | None:
+    """Make the debug server, if there is an address for it."""
+    debug = settings.http.debug
+    if not debug.addr:
+        return None
+    try:
+        address = parse_address(debug.addr)
+    except ValueError as error:
+        raise ConfigError.wrong("http.debug.addr", debug.addr, str(error)) from None
+    if debug.prometheus.enabled and debug.prometheus.path not in pages:
+        raise ConfigError(
+            "http.debug.prometheus.enabled: no installed plugin serves metrics; "
+            "try `pip install flaskreg-prometheus`"
+        )
+    return DebugServer(address, pages)
 
 
 def _make_observers(

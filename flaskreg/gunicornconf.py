@@ -15,6 +15,7 @@ from typing import Any
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.debugserver import parse_address
 from flaskreg.driver import DriverError
 from flaskreg.logs.server import server_log
 from flaskreg.logs.setup import make_hooks
@@ -101,7 +102,16 @@ def on_starting(server: Arbiter) -> None:
     _check_port(server)
 
 
+def post_worker_init(worker: Any) -> None:
+    """Begin in each worker what it does beside its requests."""
+    start = getattr(worker.wsgi, "start", None)
+    if start is not None:
+        start()
+
+
 def _check_port(server: Arbiter) -> None:
+    if _settings.http.debug.addr and "GUNICORN_PID" not in os.environ:
+        _check_free(parse_address(_settings.http.debug.addr))
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return
     for address in server.cfg.address:

@@ -8,6 +8,8 @@ the configuration names. Middleware is a ``wrapper=True`` implementation of a ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -220,4 +222,18 @@ def flaskreg_register_observers(settings: Settings) -> Mapping[str, Observer]:  
     :param settings: the settings of the application.
     :returns: observers by names of their own; an empty mapping when the settings ask
         for none.
+    """
+
+
+@hookspec
+def flaskreg_register_debug_pages(  # type: ignore[empty-body]
+    settings: Settings,
+) -> Mapping[str, Callable[..., Iterable[bytes]]]:
+    """Offer pages of the debug server.
+
+    Called once for each application. Results are collected.
+
+    :param settings: the settings of the application.
+    :returns: WSGI applications by the exact path that each answers, such as
+        ``/metrics``; they are called in one process of the server, in any thread.
     """

@@ -11,6 +11,7 @@ from flaskreg.config import Settings
 from flaskreg.config import load_settings
 from flaskreg.logs.setup import set_up_logs
 from flaskreg.plugins import PluginError
+from flaskreg.runfolder import run_folder
 
 
 #: the exit status by which a worker tells gunicorn not to start it again.
@@ -33,6 +34,8 @@ def make_app(settings: Settings | None = None) -> RegistryApp:
         if settings is None:
             settings = load_settings()
         set_up_logs(settings)
+        if _shares(settings):
+            run_folder()
         return create_app(settings)
     except (ConfigError, PluginError) as error:
         stop(str(error))
@@ -47,3 +50,10 @@ def stop(sentence: str, status: int = APP_LOAD_ERROR) -> None:
     sys.stderr.write(f"flaskreg: {sentence}\n")
     sys.stderr.flush()
     raise SystemExit(status)
+
+
+def _shares(settings: Settings) -> bool:
+    """Whether worker processes share a folder, which has to be there before them."""
+    health, debug = settings.health, settings.http.debug
+    checked = health.storagedriver.enabled or health.file or health.http or health.tcp
+    return bool(checked or debug.addr)

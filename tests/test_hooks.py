@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from builders import MakeApp
 from builders import WatchedDriver
 from builders import codes
 from builders import image
+from builders import listening
 from builders import push_blob
 from builders import push_image
 from builders import push_manifest
@@ -329,6 +332,35 @@ def test_hook_register_observers(make_app: MakeApp) -> None:
         ("started", "manifest", 0, "app"),
         ("finished", "manifest", 404, "app"),
     ]
+
+
+def test_hook_register_debug_pages(make_app: MakeApp) -> None:
+    """A page is served at the debug address, beside those of the core."""
+
+    def page(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "5")])
+        return [environ["REQUEST_METHOD"].encode()[:3] + b"!\n"]
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_debug_pages(
+            self, settings: Settings
+        ) -> Mapping[str, Any]:
+            assert settings.http.debug.addr
+            return {"/mine": page}
+
+    app = make_app((Plugin(),), http={"debug": {"addr": "127.0.0.1:0"}})
+    app.start()
+    try:
+        url = f"http://127.0.0.1:{listening(app)}"
+        with urllib.request.urlopen(f"{url}/mine", timeout=30) as answer:
+            assert answer.read() == b"GET!\n"
+        with urllib.request.urlopen(f"{url}/debug/health", timeout=30) as answer:
+            assert answer.read() == b"{}\n"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}/other", timeout=30)
+    finally:
+        app.background.stop()
 
 
 # Construction

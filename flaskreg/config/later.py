@@ -45,7 +45,6 @@ LATER = (
     Later("middleware", "nothing is wrapped around the services"),
     Later("http.tls", "TLS is not spoken"),
     Later("http.tls.letsencrypt", "no certificate is asked for"),
-    Later("http.debug", "there is no debug server"),
     Later(
         "http.http2",
         "HTTP/2 is not spoken",
@@ -58,7 +57,6 @@ LATER = (
         "redis is not used",
         harmless=lambda it: it.storage.cache.blobdescriptor == "redis",
     ),
-    Later("health", "nothing is checked"),
     Later("proxy", "no other registry is cached"),
 )
 """Every key that has no effect yet."""

@@ -21,7 +21,9 @@ from .test_keys import merged
 USED = (
     "auth",
     "catalog",
+    "health",
     "http.addr",
+    "http.debug",
     "http.draintimeout",
     "http.gracefultimeout",
     "http.headers",
