@@ -6,7 +6,6 @@ import logging
 import uuid
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,14 +155,9 @@ def create_app(
     site = _make_site(settings, driver, registry, controller, observers)
     gate = Gate()
     readiness = Readiness(lambda: app.check_storage(), lambda: gate.failing)
-    pages = {
-        "/debug/health": debug_page(lambda: gate.failing),
-        "/readyz": debug_page(readiness.failing),
-        "/healthz": debug_page(dict),
-        **collect(manager, "flaskreg_register_debug_pages", settings=settings),
-    }
+    schedules = make_schedules(settings, driver)
     background = Background(
-        make_schedules(settings, driver), gate, _make_debug(settings, pages)
+        schedules, gate, _make_debug(manager, settings, gate, readiness)
     )
     app = RegistryApp(site, driver, gate, background)
     app.register_blueprint(health_blueprint(readiness))
@@ -203,7 +197,9 @@ def _make_options(
     ]
 
 
-def _make_debug(settings: Settings, pages: Mapping[str, Page]) -> DebugServer | None:
+def _make_debug(
+    manager: pluggy.PluginManager, settings: Settings, gate: Gate, readiness: Readiness
+) -> DebugServer | None:
     """Make the debug server, if there is an address for it."""
     debug = settings.http.debug
     if not debug.addr:
@@ -212,6 +208,18 @@ def _make_debug(settings: Settings, pages: Mapping[str, Page]) -> DebugServer | 
         address = parse_address(debug.addr)
     except ValueError as error:
         raise ConfigError.wrong("http.debug.addr", debug.addr, str(error)) from None
+    meters = collect(manager, "flaskreg_register_meters", settings=settings)
+    pages: dict[str, Page] = {
+        "/debug/health": debug_page(lambda: gate.failing),
+        "/readyz": debug_page(readiness.failing),
+        "/healthz": debug_page(dict),
+        **collect(
+            manager,
+            "flaskreg_register_debug_pages",
+            settings=settings,
+            meters=(gate.measure, *meters.values()),
+        ),
+    }
     if debug.prometheus.enabled and debug.prometheus.path not in pages:
         raise ConfigError(
             "http.debug.prometheus.enabled: no installed plugin serves metrics; "

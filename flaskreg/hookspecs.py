@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flaskreg.manifest import ManifestOption
     from flaskreg.manifest import ManifestOptionFactory
     from flaskreg.manifest import ManifestType
+    from flaskreg.measurement import Meter
     from flaskreg.observer import Observer
     from flaskreg.services import Registry
     from flaskreg.services import Repository
@@ -226,14 +227,27 @@ def flaskreg_register_observers(settings: Settings) -> Mapping[str, Observer]:  
 
 
 @hookspec
+def flaskreg_register_meters(settings: Settings) -> Mapping[str, Meter]:  # type: ignore[empty-body]
+    """Offer numbers that a metrics page shows.
+
+    Called once for each application. Results are collected.
+
+    :param settings: the settings of the application.
+    :returns: meters by names of their own. Each is called in one process of the server
+        when somebody looks, and tells of all processes.
+    """
+
+
+@hookspec
 def flaskreg_register_debug_pages(  # type: ignore[empty-body]
-    settings: Settings,
+    settings: Settings, meters: Sequence[Meter]
 ) -> Mapping[str, Callable[..., Iterable[bytes]]]:
     """Offer pages of the debug server.
 
     Called once for each application. Results are collected.
 
     :param settings: the settings of the application.
+    :param meters: every registered meter, and those of the core.
     :returns: WSGI applications by the exact path that each answers, such as
         ``/metrics``; they are called in one process of the server, in any thread.
     """

@@ -29,6 +29,8 @@ FLOORS = (
         "config",
         "hookspecs",
         "observer",
+        "measurement",
+        "around",
     ),
     ("storage",),
     ("defaults",),

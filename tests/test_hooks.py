@@ -50,6 +50,8 @@ from flaskreg.errors import Unauthorized
 from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
 from flaskreg.manifest import ManifestType
+from flaskreg.measurement import Measurement
+from flaskreg.measurement import Meter
 from flaskreg.observer import Exchange
 from flaskreg.observer import Observer
 from flaskreg.services import Registry
@@ -344,9 +346,11 @@ def test_hook_register_debug_pages(make_app: MakeApp) -> None:
     class Plugin:
         @hookimpl
         def flaskreg_register_debug_pages(
-            self, settings: Settings
+            self, settings: Settings, meters: Sequence[Meter]
         ) -> Mapping[str, Any]:
             assert settings.http.debug.addr
+            found = [each.name for meter in meters for each in meter()]
+            assert "flaskreg_build_info" in found
             return {"/mine": page}
 
     app = make_app((Plugin(),), http={"debug": {"addr": "127.0.0.1:0"}})
@@ -361,6 +365,27 @@ def test_hook_register_debug_pages(make_app: MakeApp) -> None:
             urllib.request.urlopen(f"{url}/other", timeout=30)
     finally:
         app.background.stop()
+
+
+def test_hook_register_meters(make_app: MakeApp) -> None:
+    """What they measure is handed to the pages that show numbers."""
+    found: list[Measurement] = []
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_meters(self, settings: Settings) -> Mapping[str, Meter]:
+            assert settings.storage.driver
+            return {"mine": lambda: [Measurement("mine", "gauge", "Mine.", 7)]}
+
+        @hookimpl
+        def flaskreg_register_debug_pages(
+            self, meters: Sequence[Meter]
+        ) -> Mapping[str, Any]:
+            found.extend(each for meter in meters for each in meter())
+            return {}
+
+    make_app((Plugin(),), http={"debug": {"addr": "127.0.0.1:0"}})
+    assert Measurement("mine", "gauge", "Mine.", 7) in found
 
 
 # Construction

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
 from flaskreg.errors import Unavailable
+from flaskreg.measurement import Measurement
 from flaskreg.routes.answer import status_line
 from flaskreg.routes.render import render
+from flaskreg.version import __version__
 
 
 #: what is answered whatever fails.
@@ -33,6 +36,22 @@ class Gate:
         """Note what fails now."""
         self.failing = failing
         self.closed = bool(failing)
+
+    def measure(self) -> Iterator[Measurement]:
+        """Yield how many checks fail, and what runs."""
+        yield Measurement(
+            "flaskreg_health_failing",
+            "gauge",
+            "Health checks that fail now.",
+            len(self.failing),
+        )
+        yield Measurement(
+            "flaskreg_build_info",
+            "gauge",
+            "The version that runs; always 1.",
+            1,
+            {"version": __version__},
+        )
 
     def refuse(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]
