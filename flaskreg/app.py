@@ -22,6 +22,7 @@ from flaskreg.debugserver import parse_address
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.defaults.services import pick
 from flaskreg.driver import StorageDriver
+from flaskreg.events import EventSink
 from flaskreg.health.checks import make_schedules
 from flaskreg.health.gate import Gate
 from flaskreg.health.pages import Page
@@ -77,7 +78,15 @@ class RegistryApp(Flask):
         A server that forks calls it after that; else the first request does.
         """
         self._begun = True
+        for sink in self.site.sinks:
+            sink.start()
         self.background.start()
+
+    def stop(self) -> None:
+        """End it, when the process has served its last request."""
+        self.background.stop()
+        for sink in self.site.sinks:
+            sink.stop()
 
     def check_storage(self) -> None:
         """See that the storage can be used, by writing to it unless it is read-only.
@@ -152,7 +161,8 @@ def create_app(
         controllers=collect(manager, "flaskreg_register_access_controllers"),
     )
     observers = _make_observers(manager, settings)
-    site = _make_site(settings, driver, registry, controller, observers)
+    sinks = _make_sinks(manager, settings)
+    site = _make_site(settings, driver, registry, controller, observers, sinks)
     gate = Gate()
     readiness = Readiness(lambda: app.check_storage(), lambda: gate.failing)
     schedules = make_schedules(settings, driver)
@@ -240,12 +250,31 @@ def _make_observers(
     return observers
 
 
+def _make_sinks(
+    manager: pluggy.PluginManager, settings: Settings
+) -> Sequence[EventSink]:
+    """Make who is told what happened.
+
+    :raises ConfigError: endpoints are configured, and no plugin sends anything.
+    """
+    offered = collect(manager, "flaskreg_register_sinks", settings=settings)
+    endpoints = settings.notifications.endpoints
+    wanted = any(not endpoint.disabled for endpoint in endpoints)
+    if wanted and "notifications" not in offered:
+        raise ConfigError(
+            "notifications.endpoints: no installed plugin sends events; "
+            "try `pip install flaskreg-notifications`"
+        )
+    return list(offered.values())
+
+
 def _make_site(
     settings: Settings,
     driver: StorageDriver,
     registry: Any,
     controller: Any,
     observers: Sequence[Observer],
+    sinks: Sequence[EventSink],
 ) -> Site:
     http = settings.http
     secret = http.secret.get_secret_value() if http.secret else ""
@@ -273,4 +302,5 @@ def _make_site(
         mount_search=settings.uploads.mountsearch,
         idle_timeout=http.idletimeout,
         observers=observers,
+        sinks=sinks,
     )

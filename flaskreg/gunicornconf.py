@@ -109,6 +109,14 @@ def post_worker_init(worker: Any) -> None:
         start()
 
 
+def worker_exit(server: Arbiter, worker: Any) -> None:
+    """Bring to safety what a worker has accepted, when it has served all."""
+    del server
+    end = getattr(getattr(worker, "wsgi", None), "stop", None)
+    if end is not None:
+        end()
+
+
 def _check_port(server: Arbiter) -> None:
     if _settings.http.debug.addr and "GUNICORN_PID" not in os.environ:
         _check_free(parse_address(_settings.http.debug.addr))

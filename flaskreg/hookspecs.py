@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flaskreg.config import Settings
     from flaskreg.driver import DriverFactory
     from flaskreg.driver import StorageDriver
+    from flaskreg.events import EventSink
     from flaskreg.manifest import ManifestOption
     from flaskreg.manifest import ManifestOptionFactory
     from flaskreg.manifest import ManifestType
@@ -223,6 +224,18 @@ def flaskreg_register_observers(settings: Settings) -> Mapping[str, Observer]:  
     :param settings: the settings of the application.
     :returns: observers by names of their own; an empty mapping when the settings ask
         for none.
+    """
+
+
+@hookspec
+def flaskreg_register_sinks(settings: Settings) -> Mapping[str, EventSink]:  # type: ignore[empty-body]
+    """Offer sinks of events.
+
+    Called once for each application. Results are collected.
+
+    :param settings: the settings of the application.
+    :returns: sinks by names of their own; who offers ``notifications`` serves the
+        endpoints of that section. An empty mapping when nobody wants to be told.
     """
 
 

@@ -29,6 +29,7 @@ FLOORS = (
         "config",
         "hookspecs",
         "observer",
+        "events",
         "measurement",
         "around",
     ),

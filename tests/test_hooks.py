@@ -30,6 +30,7 @@ from click.testing import CliRunner
 from flask import Blueprint
 
 import flaskreg
+from flaskreg import create_app
 from flaskreg import hookimpl
 from flaskreg import hookspecs
 from flaskreg.access import Access
@@ -38,6 +39,7 @@ from flaskreg.access import Grant
 from flaskreg.access import Principal
 from flaskreg.cache import DescriptorCache
 from flaskreg.cli import main as command
+from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.defaults.memorycache import MemoryCache
@@ -45,8 +47,11 @@ from flaskreg.defaults.ocimanifests import ImageType
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.driver import StorageDriver
+from flaskreg.driver import StorageFull
 from flaskreg.errors import Denied
 from flaskreg.errors import Unauthorized
+from flaskreg.events import Event
+from flaskreg.events import EventSink
 from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
 from flaskreg.manifest import ManifestType
@@ -365,6 +370,63 @@ def test_hook_register_debug_pages(make_app: MakeApp) -> None:
             urllib.request.urlopen(f"{url}/other", timeout=30)
     finally:
         app.background.stop()
+
+
+def test_hook_register_sinks(make_app: MakeApp) -> None:
+    """What happened is told before the answer; a sink that fails fails pushes alone."""
+    told: list[Event] = []
+    full: list[bool] = []
+    life: list[str] = []
+
+    class Sink(EventSink):
+        def accept(self, event: Event) -> None:
+            if full:
+                raise StorageFull("/outbox")
+            told.append(event)
+
+        def start(self) -> None:
+            life.append("start")
+
+        def stop(self) -> None:
+            life.append("stop")
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_sinks(
+            self, settings: Settings
+        ) -> Mapping[str, EventSink]:
+            assert settings.storage.driver
+            return {"mine": Sink()}
+
+    app = make_app((Plugin(),))
+    client = Client(app)
+    digest = push_blob(client, "app", b"content")
+    client.get(f"/v2/app/blobs/{digest}")
+    client.delete(f"/v2/app/blobs/{digest}")
+    assert [event.action for event in told] == ["push", "pull", "delete"]
+    assert {event.repository for event in told} == {"app"}
+    assert {event.target.digest for event in told if event.target} == {digest}
+    assert told[0].url == f"http://localhost/v2/app/blobs/{digest}"
+    push_image(client, "app", "latest")
+    full.append(True)
+    response = client.post(uploads_url("app", digest=digest), data=b"content")
+    assert (response.status_code, codes(response)) == (507, ["UNAVAILABLE"])
+    assert client.get("/v2/app/manifests/latest").status_code == 200
+    assert client.delete("/v2/app/manifests/latest").status_code == 202
+    app.stop()
+    assert life == ["start", "stop"]
+
+
+def test_endpoints_without_a_plugin_are_an_error() -> None:
+    """Nobody believes that they are told when they are not."""
+    endpoints = [{"name": "a", "url": "http://a/"}]
+    sections = {
+        "notifications": {"endpoints": endpoints},
+        "plugins": {"disabled": ["notifications"]},
+    }
+    settings = Settings.model_validate({"storage": {"driver": "inmemory"}, **sections})
+    with pytest.raises(ConfigError, match="pip install flaskreg-notifications"):
+        create_app(settings)
 
 
 def test_hook_register_meters(make_app: MakeApp) -> None:

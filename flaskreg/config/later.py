@@ -51,7 +51,6 @@ LATER = (
         harmless=lambda it: it.http.http2.disabled,
     ),
     Later("http.h2c", "HTTP/2 is not spoken"),
-    Later("notifications", "no events are sent"),
     Later(
         "redis",
         "redis is not used",

@@ -18,6 +18,8 @@ from flaskreg.routes.call import Call
 from flaskreg.routes.conditional import Span
 from flaskreg.routes.conditional import etag_matches
 from flaskreg.routes.conditional import parse_ranges
+from flaskreg.routes.emit import emit_blob
+from flaskreg.routes.emit import emit_delete
 from flaskreg.routes.files import FileBody
 from flaskreg.routes.files import MultipartBody
 
@@ -32,12 +34,14 @@ def get_blob(call: Call) -> Answer:
     descriptor = blobs.stat(digest)
     url = blobs.redirect(descriptor, "GET")
     if url is not None:
+        emit_blob(call, "pull", digest, descriptor.size)
         return _redirected(url, digest)
     headers = _headers(digest)
     ended = _precondition(call, digest, headers)
     if ended is not None:
         return ended
     spans = _spans(call, digest, descriptor.size)
+    emit_blob(call, "pull", digest, descriptor.size)
     if len(spans) > 1:
         return _multipart(call, descriptor, spans, headers)
     if spans:
@@ -53,11 +57,13 @@ def head_blob(call: Call) -> Answer:
     descriptor = blobs.stat(digest)
     url = blobs.redirect(descriptor, "HEAD")
     if url is not None:
+        emit_blob(call, "pull", digest, descriptor.size)
         return _redirected(url, digest)
     headers = _headers(digest)
     ended = _precondition(call, digest, headers)
     if ended is not None:
         return ended
+    emit_blob(call, "pull", digest, descriptor.size)
     headers.append(("Content-Length", str(descriptor.size)))
     return Answer(200, headers)
 
@@ -66,6 +72,7 @@ def delete_blob(call: Call) -> Answer:
     """Take a blob out of the repository (end-10)."""
     digest = parse_digest(call.route.reference)
     call.repository.blobs.delete(digest)
+    emit_delete(call, digest)
     return empty_answer(202, [("Docker-Content-Digest", digest)])
 
 

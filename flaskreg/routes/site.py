@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flaskreg.access import AccessController
+from flaskreg.events import EventSink
 from flaskreg.observer import Observer
 from flaskreg.routes.bulk import BulkLimit
 from flaskreg.routes.statetoken import StateSigner
@@ -42,3 +43,5 @@ class Site:
     idle_timeout: float
     #: who looks at each request.
     observers: Sequence[Observer] = ()
+    #: who is told what happened.
+    sinks: Sequence[EventSink] = ()

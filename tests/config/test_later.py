@@ -40,6 +40,7 @@ USED = (
     "log",
     "loglevel",
     "manifests",
+    "notifications",
     "plugins",
     "policy",
     "referrers",

@@ -206,7 +206,6 @@ def test_prometheus_reads_it(registry, tmp_path):
             stderr=log,
         )
     try:
-
         ready = f"http://127.0.0.1:{port}/-/ready"
         eventually(lambda: requests.get(ready, timeout=10).ok, "Prometheus is ready")
 
