@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -21,6 +22,7 @@ from flaskreg.logs.server import server_log
 from flaskreg.logs.setup import make_hooks
 from flaskreg.serving import SYNC_REFUSED
 from flaskreg.serving import stop
+from flaskreg.tls import TlsContexts
 
 
 if TYPE_CHECKING:
@@ -63,12 +65,35 @@ def _workers(settings: Settings) -> int:
     return settings.http.workers or min(max(cpus(), 2), 8)
 
 
+def _protocols(settings: Settings) -> str:
+    """Return what is spoken over TLS; HTTP/2 needs ``pip install flaskreg[http2]``."""
+    http2 = not settings.http.http2.disabled and find_spec("h2") is not None
+    return "h2,h1" if settings.http.tls.certificate and http2 else "h1"
+
+
+def _contexts(settings: Settings) -> TlsContexts | None:
+    http = settings.http
+    if not (http.tls.certificate or http.tls.key):
+        return None
+    offered = ["h2", "http/1.1"] if "h2" in _protocols(settings) else ["http/1.1"]
+    try:
+        return TlsContexts(http.tls, offered, http.idletimeout)
+    except ConfigError as error:
+        stop(str(error), 2)
+        raise
+
+
 _settings = _load()
+_tls = _contexts(_settings)
 
 bind = _bind(_settings)
 workers = _workers(_settings)
 worker_class = "flaskreg.worker.RegistryWorker"
 threads = _settings.http.threads
+http_protocols = _protocols(_settings)
+certfile = _settings.http.tls.certificate
+keyfile = _settings.http.tls.key
+do_handshake_on_connect = False
 worker_connections = max(1000, 4 * threads)
 preload_app = True
 keepalive = 75
@@ -88,6 +113,12 @@ loglevel = {"warn": "warning"}.get(_settings.log.level, _settings.log.level)
 errorlog = "-"
 logger_class = server_log(_settings)
 accesslog = None if _settings.log.accesslog.disabled else "-"
+
+
+def ssl_context(_config: Any, _make_default: Any) -> Any:
+    """Return the context of a new connection."""
+    assert _tls is not None
+    return _tls.context
 
 
 def on_starting(server: Arbiter) -> None:

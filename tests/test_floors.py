@@ -46,6 +46,7 @@ FLOORS = (
         "debugserver",
         "lead",
         "runfolder",
+        "tls",
         "cli",
         "gunicornconf",
         "worker",

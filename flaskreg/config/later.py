@@ -43,13 +43,7 @@ LATER = (
         harmless=lambda it: not it.storage.maintenance.uploadpurging.enabled,
     ),
     Later("middleware", "nothing is wrapped around the services"),
-    Later("http.tls", "TLS is not spoken"),
     Later("http.tls.letsencrypt", "no certificate is asked for"),
-    Later(
-        "http.http2",
-        "HTTP/2 is not spoken",
-        harmless=lambda it: it.http.http2.disabled,
-    ),
     Later("http.h2c", "HTTP/2 is not spoken"),
     Later(
         "redis",

@@ -34,7 +34,14 @@ USED = (
     "http.relativeurls",
     "http.reservedthreads",
     "http.secret",
+    "http.http2",
     "http.threads",
+    "http.tls.certificate",
+    "http.tls.ciphersuites",
+    "http.tls.clientauth",
+    "http.tls.clientcas",
+    "http.tls.key",
+    "http.tls.minimumtls",
     "http.trustedproxies",
     "http.workers",
     "log",
@@ -79,10 +86,7 @@ def test_the_tables_name_keys_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "key"), WAITING, ids=[name for name, _ in WAITING])
 def test_a_key_that_comes_later_is_named(load: Load, name: str, key: Any) -> None:
-    harmless = (
-        "http.http2.disabled",
-        "storage.maintenance.uploadpurging.enabled",
-    )
+    harmless = ("storage.maintenance.uploadpurging.enabled",)
     entry = entry_for(name)
     assert entry is not None
     lines = load(merged(nested(name, sample(name, key)[0]))).later()

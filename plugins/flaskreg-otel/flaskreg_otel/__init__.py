@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry, configured by its own environment variables.
 
-Without an exporter or an endpoint among them, or with ``OTEL_SDK_DISABLED=true``, nothing
-is imported or wrapped.
+Without an exporter or an endpoint among them, or with ``OTEL_SDK_DISABLED=true``,
+nothing is imported or wrapped.
 """
 
 from __future__ import annotations
