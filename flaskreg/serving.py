@@ -34,12 +34,21 @@ def make_app(settings: Settings | None = None) -> RegistryApp:
         if settings is None:
             settings = load_settings()
         set_up_logs(settings)
-        if _shares(settings):
-            run_folder()
-        return create_app(settings)
+        return assemble(settings)
     except (ConfigError, PluginError) as error:
         stop(str(error))
         raise
+
+
+def assemble(settings: Settings) -> RegistryApp:
+    """Return the application, and have what its worker processes will share.
+
+    :raises ConfigError: a setting is wrong.
+    :raises PluginError: the plugins do not go together.
+    """
+    if _shares(settings):
+        run_folder()
+    return create_app(settings)
 
 
 def stop(sentence: str, status: int = APP_LOAD_ERROR) -> None:

@@ -285,7 +285,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         return result
 
     def _shakes(self, conn: Any) -> bool:
-        """Whether a client finishes its handshake; what does not is no error of ours."""
+        """Whether a client finishes its handshake; when not, it is no error of ours."""
         try:
             conn.init()
         except OSError as error:
