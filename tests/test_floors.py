@@ -47,6 +47,7 @@ FLOORS = (
         "lead",
         "runfolder",
         "tls",
+        "doctor",
         "cli",
         "gunicornconf",
         "worker",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from flaskreg.cli.config import config
+from flaskreg.cli.doctor import doctor
 from flaskreg.cli.plugins import plugins
 from flaskreg.cli.serve import serve
 from flaskreg.config import ConfigError
@@ -42,6 +43,7 @@ def group() -> None:
 group.add_command(serve)
 group.add_command(config)
 group.add_command(plugins)
+group.add_command(doctor)
 
 
 def main() -> None:
