@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from builders import Client
-from builders import MakeApp
 from builders import blob_url
 from builders import codes
 from builders import image
@@ -383,6 +382,7 @@ def test_a_preflight_is_answered_before_credentials_are_asked_for(
                 def authorize(
                     self, headers: Mapping[str, str], accesses: Sequence[Access]
                 ) -> Grant:
+                    del headers
                     raise Unauthorized("Basic", [each.name for each in accesses])
 
             return Closed()
