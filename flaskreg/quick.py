@@ -3,23 +3,19 @@
 It does what gunicorn does for such a request and for no other: HTTP/1.1, a body of
 stated length or none, no header that asks for anything of the connection, nothing
 repeated, nothing encoded in the path. All else is given back untouched.
-``tests/test_worker.py`` compares the two.
+``tests/test_quick.py`` compares the two.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import socket
-import time
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-from gunicorn import util
-from gunicorn.http.wsgi import FileWrapper
 from gunicorn.http.wsgi import base_environ
 
+from flaskreg.reply import Clock
+from flaskreg.reply import Reply
 from flaskreg.socketbody import SocketBody
 
 
@@ -44,20 +40,6 @@ _UNUSUAL = frozenset(
 )
 _METHODS = (b"GET /", b"HEAD /", b"PUT /", b"POST /", b"PATCH /", b"DELETE /")
 _UNPREFIXED = frozenset({b"CONTENT-LENGTH", b"CONTENT-TYPE"})
-_BODILESS = frozenset({"204", "304"})
-_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade"})
-
-
-class _Told:
-    """What gunicorn's access log wants to know of a request and its response."""
-
-    __slots__ = ("headers", "response_length", "sent", "status")
-
-    def __init__(self) -> None:
-        self.status = ""
-        self.headers: list[tuple[str, str]] = []
-        self.sent = 0
-        self.response_length: int | None = None
 
 
 class _Message:
@@ -82,8 +64,8 @@ class QuickServer:
     def __init__(self, worker: Any) -> None:
         self._worker = worker
         self._keys: dict[bytes, str | None] = {}
-        self._date = (0, "")
-        self._base: dict[str, Any] = {}
+        self._clock = Clock()
+        self._is_below = bool(os.environ.get("SCRIPT_NAME"))
 
     def takes(self, conn: Any) -> bool:
         """Whether the next request of a connection may be looked at here."""
@@ -93,6 +75,7 @@ class QuickServer:
             and conn.initialized
             and not conn.is_http2
             and not cfg.is_ssl
+            and not self._is_below
             and cfg.proxy_protocol == "off"
         )
 
@@ -163,6 +146,8 @@ class QuickServer:
         length = environ.get("CONTENT_LENGTH")
         if length is not None and not (length.isdigit() and len(length) < 20):
             return None
+        if "SERVER_NAME" not in environ:
+            _name_server(environ, str(conn.server))
         connection = environ.get("HTTP_CONNECTION")
         if connection is not None and connection.lower() != "keep-alive":
             return None
@@ -191,8 +176,6 @@ class QuickServer:
                 )
             if isinstance(server, tuple):
                 kept["SERVER_NAME"], kept["SERVER_PORT"] = server[0], str(server[1])
-            else:
-                kept["SERVER_NAME"], kept["SERVER_PORT"] = "localhost", ""
             conn.quick_environ = kept
         return kept
 
@@ -212,95 +195,25 @@ class QuickServer:
             return key
 
     def _answer(self, conn: Any, environ: dict[str, Any]) -> bool:
-        worker, told = self._worker, _Told()
-        begin = datetime.now()  # noqa: DTZ005 - gunicorn's log wants it so
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], exc_info: Any = None
-        ) -> None:
-            if exc_info and told.sent:
-                raise exc_info[1].with_traceback(exc_info[2])
-            told.status, told.headers = status, headers
-
+        worker = self._worker
         worker.nr += 1
-        if worker.nr >= worker.max_requests:
+        if worker.nr >= worker.max_requests and worker.alive:
+            worker.log.info("Autorestarting worker after current request.")
             worker.alive = False
         stays = bool(worker.alive and worker.cfg.keepalive)
-        body: Iterable[bytes] = worker.wsgi(environ, start_response)
         try:
-            self._send(conn, environ, told, body, stays=stays)
+            return Reply(worker, self._clock, conn, environ, stays=stays).give()
         except OSError as error:
             worker.log.debug("Ignoring a client that left: %s", error)
             return False
-        finally:
-            worker.log.access(told, told, environ, datetime.now() - begin)  # noqa: DTZ005
-            if hasattr(body, "close"):
-                body.close()
-        return stays
 
-    def _send(
-        self,
-        conn: Any,
-        environ: dict[str, Any],
-        told: _Told,
-        body: Iterable[bytes],
-        *,
-        stays: bool,
-    ) -> None:
-        bodiless = environ["REQUEST_METHOD"] == "HEAD" or told.status[:3] in _BODILESS
-        head = self._head(told, stays=stays, chunks=not bodiless)
-        if bodiless:
-            conn.sock.sendall(head)
-            return
-        if isinstance(body, FileWrapper) and util.has_fileno(body.filelike):
-            self._send_file(conn.sock, head, body, told)
-            return
-        for chunk in body:
-            if chunk and told.response_length is None:
-                chunk = b"%X\r\n%b\r\n" % (len(chunk), chunk)
-            conn.sock.sendall(head + chunk)
-            told.sent += len(chunk)
-            head = b""
-        if told.response_length is None:
-            head += b"0\r\n\r\n"
-        if head:
-            conn.sock.sendall(head)
 
-    def _send_file(
-        self, sock: socket.socket, head: bytes, body: FileWrapper, told: _Told
-    ) -> None:
-        count = told.response_length or 0
-        sock.sendall(head, socket.MSG_MORE if count else 0)
-        if count:
-            offset = os.lseek(body.filelike.fileno(), 0, os.SEEK_CUR)
-            told.sent += sock.sendfile(body.filelike, offset=offset, count=count)
+def _name_server(environ: dict[str, Any], path: str) -> None:
+    """Name the server where there are no ports: as the client does.
 
-    def _head(self, told: _Told, *, stays: bool, chunks: bool) -> bytes:
-        """Return the head of an answer.
-
-        :param chunks: whether a body of no stated length comes in chunks.
-        """
-        lines = [
-            f"HTTP/1.1 {told.status}\r\nServer: gunicorn\r\nDate: {self._now()}\r\n"
-            f"Connection: {'keep-alive' if stays else 'close'}\r\n"
-        ]
-        for name, value in told.headers:
-            lower = name.lower()
-            if lower == "content-length":
-                told.response_length = int(value)
-            elif lower in _HOP:
-                continue
-            lines.append(f"{name}: {value}\r\n")
-        if told.response_length is None and chunks:
-            lines.insert(1, "Transfer-Encoding: chunked\r\n")
-        lines.append("\r\n")
-        head = "".join(lines)
-        if head.count("\n") != len(lines) + 3 or head.count("\r") != len(lines) + 3:
-            raise ValueError("a response header has a line break in it")
-        return head.encode("latin-1")
-
-    def _now(self) -> str:
-        second = int(time.time())
-        if self._date[0] != second:
-            self._date = (second, util.http_date())
-        return self._date[1]
+    :param path: of the socket.
+    """
+    host = environ.get("HTTP_HOST")
+    name, *port = (host or path).split(":")
+    environ["SERVER_NAME"] = name
+    environ["SERVER_PORT"] = port[0] if port else "80" if host else ""

@@ -170,8 +170,16 @@ class UploadSession(ABC):
     id: str
     #: when it was started; has a zone.
     started_at: datetime
-    #: bytes received so far.
-    size: int
+    #: whether the storage knows of it; one that is only promised lives in the signed
+    #: state that its client was given.
+    stored: bool = True
+    #: to whom it was promised; ``""`` for anybody.
+    owner: str = ""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Return the bytes received so far."""
 
     @abstractmethod
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
@@ -214,11 +222,31 @@ class UploadStore(ABC):
         :param owner: the name of the principal to whom it belongs; ``""`` for anybody.
         """
 
+    def promise(self, owner: str = "") -> UploadSession:
+        """Return a session that may begin in the storage with its first bytes.
+
+        :param owner: as for :meth:`start`.
+        """
+        return self.start(owner=owner)
+
     @abstractmethod
-    def resume(self, session_id: str, owner: str = "") -> UploadSession:
+    def take(self, digest: Digest, chunks: Iterable[bytes]) -> Descriptor:
+        """Store a whole blob at once, as durable as :meth:`UploadSession.commit` does.
+
+        On an error nothing of it is left.
+
+        :raises DigestInvalid: the content has another digest.
+        """
+
+    @abstractmethod
+    def resume(
+        self, session_id: str, owner: str = "", promised: datetime | None = None
+    ) -> UploadSession:
         """Return a session that was started.
 
         :param owner: who asks for it.
+        :param promised: when :meth:`promise` gave it to that owner, if the caller knows
+            that it did; ``None`` for a session that must be stored.
         :raises BlobUploadUnknown: this repository has no such session, or it belongs
             to somebody else.
         """

@@ -33,6 +33,8 @@ from gunicorn.http2 import negotiation
 from gunicorn.workers.gthread import TConn
 from gunicorn.workers.gthread import ThreadWorker
 
+from flaskreg.board import Turn
+from flaskreg.board import shared_board
 from flaskreg.heads import is_complete
 from flaskreg.quick import QuickServer
 from flaskreg.socketbody import SocketBody
@@ -97,6 +99,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._notified = 0.0
         self._looked = 0.0
         self._quick = QuickServer(self)
+        self._turn = Turn(shared_board(), self.age)
         #: connections that wait in the poller for more than their next request.
         self._waiting: dict[Any, None] = {}
 
@@ -117,6 +120,8 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def accept(self, listener: socket.socket) -> None:
         """Accept a connection; a thread gets it when its request is there."""
+        if not self._turn.comes(self.nr_conns):
+            return
         if self.cfg.proxy_protocol != "off":
             super().accept(listener)
             return
@@ -125,6 +130,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         except (BlockingIOError, ConnectionAbortedError):
             return
         self.nr_conns += 1
+        self._turn.tell(self.nr_conns)
         conn = TConn(self.cfg, sock, client, listener.getsockname())
         if self.cfg.is_ssl:
             # A thread is for the handshake, and not for a client that is silent.
@@ -168,6 +174,10 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
     def murder_pending(self) -> None:
         """Close what has waited too long, once a second."""
         super().murder_pending()
+        if self.alive:
+            self._turn.tell(self.nr_conns)
+        else:
+            self._turn.leave()
         now = time.monotonic()
         if now - self._looked < HEARTBEAT and self.alive:
             return

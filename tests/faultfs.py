@@ -30,12 +30,11 @@ from typing import Any
 import pytest
 
 from flaskreg.defaults import filesystem
-from flaskreg.defaults import groupsync
 from flaskreg.defaults import localfiles
 
 
 #: the modules whose calls are noted.
-MODULES = (filesystem, localfiles, groupsync)
+MODULES = (filesystem, localfiles)
 
 #: what changes nothing on a disk.
 HARMLESS = frozenset(

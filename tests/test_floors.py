@@ -51,6 +51,8 @@ FLOORS = (
         "cli",
         "gunicornconf",
         "worker",
+        "board",
+        "reply",
         "quick",
         "heads",
         "socketbody",
@@ -71,7 +73,7 @@ USERS: dict[str, int | tuple[str, ...]] = {
     "yaml": ("config",),
     "click": ("cli",),
     "rich": ("cli",),
-    "gunicorn": ("gunicornconf", "worker", "quick", "logs"),
+    "gunicorn": ("gunicornconf", "worker", "quick", "reply", "logs"),
     "gunicorn_h1c": ("quick",),
 }
 

@@ -21,13 +21,13 @@ from typing import BinaryIO
 
 from flaskreg.config import ConfigError
 from flaskreg.defaults.anchors import Anchors
-from flaskreg.defaults.groupsync import GroupSync
 from flaskreg.defaults.localfiles import MISSING
 from flaskreg.defaults.localfiles import Batch
 from flaskreg.defaults.localfiles import LocalFileWriter
 from flaskreg.defaults.localfiles import as_driver_error
 from flaskreg.defaults.localfiles import make_directories
 from flaskreg.defaults.localfiles import remove_tree
+from flaskreg.defaults.localfiles import sync_directory
 from flaskreg.defaults.localfiles import translated
 from flaskreg.driver import DriverFactory
 from flaskreg.driver import FileInfo
@@ -67,7 +67,6 @@ class FilesystemDriver(StorageDriver):
     def __init__(self, root: str, *, fsync: bool = True) -> None:
         self.root = os.path.abspath(root)
         self._fsync = fsync
-        self._sync = GroupSync()
         self._anchors = Anchors(self.root)
 
     def get_content(self, path: str) -> bytes:
@@ -166,7 +165,7 @@ class FilesystemDriver(StorageDriver):
             except IsADirectoryError:
                 remove_tree(filename)
             if durable and self._fsync:
-                self._sync.sync(directories=[os.path.dirname(filename)])
+                sync_directory(os.path.dirname(filename))
 
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)
@@ -186,7 +185,7 @@ class FilesystemDriver(StorageDriver):
         """
         if not contents and not moves:
             return
-        batch = Batch(self._sync if sync else None, self._anchors)
+        batch = Batch(self._anchors, sync=sync)
         path = ""
         try:
             for path, destination in moves:

@@ -9,6 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
@@ -16,7 +17,6 @@ from typing import TypeVar
 from typing import cast
 
 from flaskreg.defaults.anchors import Anchors
-from flaskreg.defaults.groupsync import GroupSync
 from flaskreg.driver import DriverError
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidPath
@@ -106,6 +106,19 @@ def make_directories(directory: str) -> list[str]:
     return [os.path.dirname(path) for path in missing]
 
 
+def sync_directory(directory: str) -> None:
+    """Make the names in a directory durable.
+
+    One that somebody deleted, with the names that were to be durable, is no error.
+    """
+    with suppress(FileNotFoundError):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def remove_tree(directory: str) -> None:
     """Delete a directory with all in it; what is gone already is no error.
 
@@ -125,11 +138,11 @@ def remove_tree(directory: str) -> None:
 class Batch:
     """Files that become visible together: made ready first, renamed after.
 
-    :param sync: makes them durable when they are published; ``None`` does not.
     :param anchors: the directories that are durable already.
+    :param sync: whether they are durable when they are published.
     """
 
-    def __init__(self, sync: GroupSync | None, anchors: Anchors) -> None:
+    def __init__(self, anchors: Anchors, *, sync: bool) -> None:
         self._sync = sync
         self._anchors = anchors
         self._renames: list[tuple[str, str]] = []
@@ -166,23 +179,17 @@ class Batch:
         What replaces other content, as when a tag moves, waits until everything before
         it is durable: a power cut leaves what was there, or all that it leads to.
         """
-        if self._sync is not None:
-            self._sync.sync(files=self._descriptors)
+        self._sync_files(self._descriptors)
         unsynced = False
         for source, destination in self._renames:
-            if (
-                unsynced
-                and self._sync is not None
-                and self._replaces(source, destination)
-            ):
-                self._sync_directories(self._sync)
+            if unsynced and self._sync and self._replaces(source, destination):
+                self._sync_directories()
             self._rename(source, destination)
             unsynced = True
         for source, destination in self._renames:
             if destination not in self._exclusive:
                 self._temporary.pop(source, None)
-        if self._sync is not None:
-            self._sync_directories(self._sync)
+        self._sync_directories()
 
     def close(self) -> None:
         """Close the files, and delete those that were not published."""
@@ -203,11 +210,19 @@ class Batch:
         except OSError:
             return False
 
-    def _sync_directories(self, sync: GroupSync) -> None:
+    def _sync_files(self, descriptors: Iterable[int]) -> None:
+        if self._sync:
+            for descriptor in descriptors:
+                os.fdatasync(descriptor)
+
+    def _sync_directories(self) -> None:
         """Make the new names durable, and those of all directories above them."""
+        if not self._sync:
+            return
         loose = self._anchors.find_loose(self._directories)
         above = dict.fromkeys(map(os.path.dirname, loose))
-        sync.sync(directories=self._directories | above)
+        for directory in self._directories | above:
+            sync_directory(directory)
         self._anchors.add(loose)
 
     def _write(self, temporary: str) -> int:
@@ -230,9 +245,7 @@ class Batch:
         def publish() -> None:
             if source in self._temporary and not os.path.exists(source):
                 self._prepare(directory)
-                descriptor = self._write(source)
-                if self._sync is not None:
-                    self._sync.sync(files=[descriptor])
+                self._sync_files([self._write(source)])
             rename(source, destination)
 
         try:
@@ -246,7 +259,8 @@ class Batch:
             try:
                 return action()
             except FileNotFoundError:
-                time.sleep(attempt * _PAUSE)
+                if attempt:
+                    time.sleep(attempt * _PAUSE)
                 self._prepare(directory)
         return action()
 

@@ -26,6 +26,7 @@ from flaskreg.routes.manifests import head_manifest
 from flaskreg.routes.manifests import put_manifest
 from flaskreg.routes.observed import tell
 from flaskreg.routes.observed import watch
+from flaskreg.routes.paths import NAMELESS
 from flaskreg.routes.paths import Route
 from flaskreg.routes.referrers import get_referrers
 from flaskreg.routes.render import render
@@ -113,7 +114,7 @@ def _respond(
         allowed = ", ".join(methods(site, route.endpoint))
         raise Unsupported(headers={"Allow": allowed})
     call = Call(site, environ, method, route)
-    if route.name:
+    if route.endpoint not in NAMELESS:
         parse_name(route.name)
     call.grant = authorize(call)
     exchange.principal = call.grant.principal.name

@@ -24,6 +24,9 @@ class Route(NamedTuple):
     reference: str = ""
 
 
+#: endpoints of no repository.
+NAMELESS = frozenset({"base", "catalog"})
+
 _FORBIDDEN = frozenset("/\\") | {chr(code) for code in range(32)} | {"\x7f"}
 
 

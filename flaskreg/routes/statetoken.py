@@ -2,7 +2,9 @@
 
 The form is CNCF distribution's, so that a session that was begun at one registry can go
 on at the other when they share ``http.secret``: the HMAC-SHA256 of a JSON document
-and the document, in URL-safe base64.
+and the document, in URL-safe base64. A session of which nothing is stored yet has one
+more member, ``PromisedTo``; distribution does not know such a session, and tells its
+client to start again.
 """
 
 from __future__ import annotations
@@ -43,6 +45,10 @@ class UploadState:
     session_id: str
     #: the bytes that had arrived when the token was made.
     offset: int
+    #: when the session was promised; ``None`` when it was stored already.
+    promised: datetime | None = None
+    #: to whom.
+    owner: str = ""
 
 
 class StateSigner:
@@ -57,15 +63,15 @@ class StateSigner:
 
     def sign(self, name: str, session: UploadSession) -> str:
         """Return a token for the state that *session* of repository *name* has now."""
-        document = json.dumps(
-            {
-                "Name": name,
-                "UUID": session.id,
-                "Offset": session.size,
-                "StartedAt": _rfc3339(session.started_at),
-            },
-            separators=(",", ":"),
-        ).encode()
+        members: dict[str, str | int] = {
+            "Name": name,
+            "UUID": session.id,
+            "Offset": session.size,
+            "StartedAt": _rfc3339(session.started_at),
+        }
+        if not session.stored:
+            members["PromisedTo"] = session.owner
+        document = json.dumps(members, separators=(",", ":")).encode()
         mac = self._algorithm.get_signature(self._secrets.keys()[0], document)
         return urlsafe_b64encode(mac + document).decode("ascii")
 
@@ -97,8 +103,13 @@ def _parse(document: bytes) -> UploadState | None:
     try:
         members = json.loads(document)
         folded = {name.lower(): value for name, value in members.items()}
+        owner = folded.get("promisedto")
         return UploadState(
-            str(folded["name"]), str(folded["uuid"]), int(folded["offset"])
+            str(folded["name"]),
+            str(folded["uuid"]),
+            int(folded["offset"]),
+            None if owner is None else datetime.fromisoformat(folded["startedat"]),
+            str(owner or ""),
         )
     except (ValueError, AttributeError, KeyError, TypeError):
         return None

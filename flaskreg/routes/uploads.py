@@ -40,7 +40,11 @@ def post_uploads(call: Call) -> Answer:
     if stated is not None:
         return _take_whole(call, _parse_digest(stated))
     algorithm = parse_algorithm(call.arg("digest-algorithm") or CANONICAL)
-    session = call.repository.uploads.start(algorithm, call.grant.principal.name)
+    uploads, owner = call.repository.uploads, call.grant.principal.name
+    if algorithm == CANONICAL:
+        session = uploads.promise(owner)
+    else:
+        session = uploads.start(algorithm, owner)
     headers: Headers = []
     if call.site.chunk_min_length is not None:
         headers.append(("OCI-Chunk-Min-Length", str(call.site.chunk_min_length)))
@@ -49,14 +53,14 @@ def post_uploads(call: Call) -> Answer:
 
 def get_upload(call: Call) -> Answer:
     """Answer how much has arrived, and where to go on (end-13)."""
-    session = _session(call)
-    return Answer(204, _progress(call, session))
+    state = _state(call) if call.arg("_state") else None
+    return Answer(204, _progress(call, _session(call, state)))
 
 
 def patch_upload(call: Call) -> Answer:
     """Append a chunk, or a stream (end-5)."""
     state = _state(call)
-    session = _session(call)
+    session = _session(call, state)
     body = call.body
     stated = _chunk_range(call, body)
     with _located(call, session), call.site.bulk.receiving(body.length):
@@ -69,7 +73,7 @@ def put_upload(call: Call) -> Answer:
     """Append the last chunk, if there is one, and close the session (end-6)."""
     state = _state(call)
     digest = _parse_digest(call.arg("digest"))
-    session = _session(call)
+    session = _session(call, state)
     body = call.body
     stated = _chunk_range(call, body)
     with _located(call, session), call.site.bulk.receiving(body.length):
@@ -85,8 +89,7 @@ def put_upload(call: Call) -> Answer:
 
 def delete_upload(call: Call) -> Answer:
     """Cancel a session (end-14)."""
-    _state(call)
-    session = _session(call)
+    session = _session(call, _state(call))
     session.cancel()
     return Answer(204, [("Docker-Upload-UUID", session.id)])
 
@@ -121,14 +124,9 @@ def _mount_from(call: Call, digest: Digest, source: str) -> Descriptor | None:
 
 
 def _take_whole(call: Call, digest: Digest) -> Answer:
-    session = call.repository.uploads.start(digest.algorithm)
     body = call.body
-    try:
-        with call.site.bulk.receiving(body.length):
-            blob = session.commit(digest, body.chunks())
-    except BaseException:
-        session.cancel()
-        raise
+    with call.site.bulk.receiving(body.length):
+        blob = call.repository.uploads.take(digest, body.chunks())
     emit_blob(call, "push", digest, blob.size)
     return _created(call, digest)
 
@@ -145,10 +143,13 @@ def _state(call: Call) -> UploadState:
     )
 
 
-def _session(call: Call) -> UploadSession:
+def _session(call: Call, state: UploadState | None) -> UploadSession:
     """Return the session of the path, which belongs to whoever calls."""
     owner = call.grant.principal.name
-    return call.repository.uploads.resume(call.route.reference, owner)
+    promised = None
+    if state is not None and state.owner == owner:
+        promised = state.promised
+    return call.repository.uploads.resume(call.route.reference, owner, promised)
 
 
 @contextmanager
@@ -157,8 +158,10 @@ def _located(call: Call, session: UploadSession) -> Iterator[None]:
     try:
         yield
     except RangeInvalid as error:
-        now = call.repository.uploads.resume(session.id, call.grant.principal.name)
-        error.headers.update(_progress(call, now))
+        if session.stored:
+            owner = call.grant.principal.name
+            session = call.repository.uploads.resume(session.id, owner)
+        error.headers.update(_progress(call, session))
         raise
 
 

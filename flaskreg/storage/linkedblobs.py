@@ -9,12 +9,25 @@ from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.driver import StorageDriver
 from flaskreg.errors import BlobUnknown
+from flaskreg.errors import DigestInvalid
 from flaskreg.errors import Unsupported
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import BlobStatter
 from flaskreg.services import BlobStore
 from flaskreg.storage.blobs import BlobContents
 from flaskreg.storage.links import Links
+
+
+def expect_digest(found: Digest, stated: Digest) -> None:
+    """Compare the digest of a content with the one that it was pushed by.
+
+    :raises DigestInvalid: they differ.
+    """
+    if found != stated:
+        raise DigestInvalid(
+            "invalid digest for referenced layer: "
+            f"{stated}, content does not match digest"
+        )
 
 
 class LinkedBlobStore(BlobStore):
@@ -71,6 +84,18 @@ class LinkedBlobStore(BlobStore):
         digest = Digest.of(content)
         self._contents.put(content, digest, self._links.entries(digest, digest))
         return self._remember(Descriptor(media_type, digest, len(content)))
+
+    def take(self, content: bytes, digest: Digest) -> Descriptor:
+        """Store a small blob that was pushed.
+
+        :param digest: by which it was pushed.
+        :raises DigestInvalid: the content has another one.
+        """
+        found = Digest.of(content, digest.algorithm)
+        expect_digest(found, digest)
+        canonical = found if found.canonical else Digest.of(content)
+        self._contents.put(content, canonical, self._links.entries(digest, canonical))
+        return self._remember(Descriptor(OCTET_STREAM, canonical, len(content)))
 
     def mount(self, digest: Digest, source: str) -> Descriptor | None:
         """Link a blob of repository *source* here."""

@@ -1,4 +1,4 @@
-"""Upload sessions: start, resume, append, commit, cancel.
+"""Upload sessions: promise, start, resume, append, commit, cancel.
 
 The size of the file is the truth of a session's offset. While bytes arrive they are
 digested, and the state of the running digest is kept beside the data, in the form of
@@ -7,27 +7,26 @@ CNCF distribution, so that any process goes on with it and a commit reads nothin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
-from flaskreg.digest import ENCODED_LENGTHS
 from flaskreg.digest import Digest
 from flaskreg.digest import Digester
 from flaskreg.digest import make_digester
 from flaskreg.digest import parse_algorithm
-from flaskreg.digest import restore_digester
 from flaskreg.driver import FileWriter
 from flaskreg.driver import InvalidOffset
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.errors import BlobUploadUnknown
-from flaskreg.errors import DigestInvalid
 from flaskreg.errors import RangeInvalid
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.names import make_session_id
@@ -36,61 +35,21 @@ from flaskreg.services import UploadSession
 from flaskreg.services import UploadStore
 from flaskreg.storage import paths
 from flaskreg.storage.digesting import Digesting
+from flaskreg.storage.hashstates import HashStates
 from flaskreg.storage.linkedblobs import LinkedBlobStore
+from flaskreg.storage.linkedblobs import expect_digest
+from flaskreg.storage.promised import PromisedUpload
 
 
 #: bytes read at a time where content has to be read again.
 _STEP = 1 << 20
 
+#: how long a session may begin after it was promised; distribution purges after that.
+_PROMISE = timedelta(hours=168)
 
-class HashStates:
-    """The states of the running digests of one session.
-
-    A state at another offset than the size of the data is worth nothing and is never
-    used; one that cannot be read is as good as none.
-    """
-
-    def __init__(self, driver: StorageDriver, name: str, session_id: str) -> None:
-        self._driver = driver
-        self._name = name
-        self._id = session_id
-
-    def algorithms(self) -> set[str]:
-        """Return the algorithms that are kept, the canonical one always."""
-        kept: set[str] = set()
-        with suppress(PathNotFound):
-            kept.update(self._driver.list(paths.hash_states(self._name, self._id)))
-        return {CANONICAL, *kept.intersection(ENCODED_LENGTHS)}
-
-    def load(self, algorithm: str, offset: int) -> Digester | None:
-        """Return the running digest after *offset* bytes, or ``None`` without it."""
-        if offset == 0:
-            return make_digester(algorithm)
-        try:
-            state = self._driver.get_content(self._path(algorithm, offset))
-        except PathNotFound:
-            return None
-        digester = restore_digester(algorithm, state)
-        return digester if digester and digester.size == offset else None
-
-    def forget(self, algorithm: str) -> None:
-        """Drop the states of an algorithm: the content went on without one.
-
-        A state of bytes that were lost could else fit to others that came instead.
-        """
-        path = f"{paths.hash_states(self._name, self._id)}/{algorithm}"
-        with suppress(PathNotFound):
-            self._driver.delete(path, durable=False)
-
-    def save(self, digester: Digester) -> None:
-        """Keep a running digest."""
-        state = digester.state()
-        if state is not None:
-            path = self._path(digester.algorithm, digester.size)
-            self._driver.put_content(path, state, durable=False)
-
-    def _path(self, algorithm: str, offset: int) -> str:
-        return paths.hash_state(self._name, self._id, algorithm, offset)
+#: the start of a session that was cancelled before its first bytes came. Whoever purges
+#: takes it for a very old one.
+_REVOKED = b"1970-01-01T00:00:00Z"
 
 
 class LocalUpload(UploadSession):
@@ -103,6 +62,9 @@ class LocalUpload(UploadSession):
     :param started_at: when it was started.
     :param resumable: whether the states of running digests are kept.
     """
+
+    #: stores that it was cancelled, when the state of its promise can still be shown.
+    revoke: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -122,7 +84,12 @@ class LocalUpload(UploadSession):
         self._data = paths.upload_data(name, session_id)
         self._states = HashStates(driver, name, session_id)
         self._resumable = resumable
-        self.size = self._stored_size()
+        self._size = self._stored_size()
+
+    @property
+    def size(self) -> int:
+        """Return the bytes received so far."""
+        return self._size
 
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
         """Append bytes and keep the state of the running digests."""
@@ -147,11 +114,7 @@ class LocalUpload(UploadSession):
                 raise
             writer.commit()
             known = self._complete(digesters, digest.algorithm)
-            if known[digest.algorithm] != digest:
-                raise DigestInvalid(
-                    "invalid digest for referenced layer: "
-                    f"{digest}, content does not match digest"
-                )
+            expect_digest(known[digest.algorithm], digest)
             descriptor = Descriptor(OCTET_STREAM, known[CANONICAL], self.size)
             self._blobs.adopt(self._data, digest, descriptor)
         self._discard()
@@ -160,6 +123,8 @@ class LocalUpload(UploadSession):
     def cancel(self) -> None:
         """Drop the session."""
         self._discard()
+        if self.revoke is not None:
+            self.revoke()
 
     def _stored_size(self) -> int:
         try:
@@ -199,7 +164,7 @@ class LocalUpload(UploadSession):
                     writer.write(chunk)
                     digesting.update(chunk)
         finally:
-            self.size = writer.size
+            self._size = writer.size
 
     def _keep(self, writer: FileWriter, digesters: list[Digester]) -> None:
         """Make what has arrived durable, and then the digest states of it."""
@@ -271,31 +236,69 @@ class LocalUploads(UploadStore):
     def start(self, algorithm: str = CANONICAL, owner: str = "") -> UploadSession:
         """Start a session; nothing of it has to survive a power cut yet."""
         parse_algorithm(algorithm)
-        now = datetime.now(UTC).replace(microsecond=0)
-        session = self._session(make_session_id(), now)
-        self._driver.put_content(
-            paths.upload_started(self._name, session.id),
-            now.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii"),
-            durable=False,
-        )
-        if owner:
-            path = paths.upload_owner(self._name, session.id)
-            self._driver.put_content(path, owner.encode(), durable=False)
+        session = self._begin(make_session_id(), _now(), owner)
         if self._resumable and algorithm != CANONICAL:
             states = HashStates(self._driver, self._name, session.id)
             states.save(make_digester(algorithm))
         return session
 
-    def resume(self, session_id: str, owner: str = "") -> UploadSession:
+    def promise(self, owner: str = "") -> UploadSession:
+        """Return a session that is started when its first bytes come."""
+        return self._promised(make_session_id(), _now(), owner, told=False)
+
+    def take(self, digest: Digest, chunks: Iterable[bytes]) -> Descriptor:
+        """Store a whole blob that no session is needed for."""
+        session = self._promised(make_session_id(), _now(), "", told=False)
+        try:
+            return session.commit(digest, chunks)
+        except BaseException:
+            session.discard()
+            raise
+
+    def resume(
+        self, session_id: str, owner: str = "", promised: datetime | None = None
+    ) -> UploadSession:
         """Return a session that was started in this repository by its owner."""
         path = paths.upload_started(self._name, parse_session_id(session_id))
         try:
-            started = self._driver.get_content(path).decode("ascii", "replace")
+            started = self._driver.get_content(path)
         except PathNotFound:
-            raise BlobUploadUnknown("blob upload unknown") from None
-        if self._owner(session_id) not in ("", owner):
+            if promised is None or promised < _now() - _PROMISE:
+                raise BlobUploadUnknown("blob upload unknown") from None
+            return self._promised(session_id, promised, owner, told=True)
+        if started == _REVOKED or self._owner(session_id) not in ("", owner):
             raise BlobUploadUnknown("blob upload unknown")
-        return self._session(session_id, _parse_time(started))
+        moment = _parse_time(started.decode("ascii", "replace"))
+        session = self._session(session_id, moment)
+        if promised is not None:
+            session.revoke = lambda: self._put_started(session_id, _REVOKED)
+        return session
+
+    def _promised(
+        self, session_id: str, started_at: datetime, owner: str, *, told: bool
+    ) -> PromisedUpload:
+        return PromisedUpload(
+            self._blobs,
+            session_id,
+            started_at,
+            owner,
+            begin=lambda: self._begin(session_id, started_at, owner),
+            revoke=lambda: self._put_started(session_id, _REVOKED),
+            measure=lambda: self._session(session_id, started_at).size if told else 0,
+        )
+
+    def _begin(self, session_id: str, started_at: datetime, owner: str) -> LocalUpload:
+        """Let the storage know of a session."""
+        if owner:
+            path = paths.upload_owner(self._name, session_id)
+            self._driver.put_content(path, owner.encode(), durable=False)
+        stamp = started_at.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii")
+        self._put_started(session_id, stamp)
+        return self._session(session_id, started_at)
+
+    def _put_started(self, session_id: str, stamp: bytes) -> None:
+        path = paths.upload_started(self._name, session_id)
+        self._driver.put_content(path, stamp, durable=False)
 
     def _owner(self, session_id: str) -> str:
         path = paths.upload_owner(self._name, session_id)
@@ -313,6 +316,10 @@ class LocalUploads(UploadStore):
             started_at,
             resumable=self._resumable,
         )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def _parse_time(text: str) -> datetime:

@@ -22,7 +22,7 @@ from flaskreg.config import ConfigError
 from flaskreg.defaults import filesystem as module
 from flaskreg.defaults.filesystem import FilesystemDriver
 from flaskreg.defaults.filesystem import flaskreg_register_drivers
-from flaskreg.defaults.groupsync import GroupSync
+from flaskreg.defaults.localfiles import sync_directory
 from flaskreg.driver import DriverError
 from flaskreg.driver import InvalidOffset
 from flaskreg.driver import InvalidPath
@@ -315,54 +315,35 @@ def test_without_fsync_nothing_is_synced(root: Path, calls: Calls) -> None:
     assert files_below(root) == ["a/two", "b/data"]
 
 
-def test_flushes_of_many_are_shared(
+def test_a_slow_flush_holds_up_nobody_else(
     driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who comes while one is under way is flushed together with the others."""
-    driver.put_content("/shared/first", b"")
-    real, count, lock = os.fsync, [0], threading.Lock()
-    begun, go = threading.Event(), threading.Event()
+    """The journal of a file system shares flushes, and only it knows which."""
+    real, begun, go = os.fdatasync, threading.Event(), threading.Event()
 
-    def fsync(descriptor: int) -> None:
-        with lock:
-            count[0] += 1
-        begun.set()
-        assert go.wait(30)
+    def fdatasync(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size == 4:
+            begun.set()
+            assert go.wait(30)
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(driver.put_content, "/shared/0", b"0")
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(driver.put_content, "/shared/slow", b"slow")
         assert begun.wait(30)
-        others = [
-            pool.submit(driver.put_content, f"/shared/{number}", b"x")
-            for number in range(1, 9)
-        ]
-        while len(driver._sync._waiting) < 8:
-            assert not first.done()
+        driver.put_content("/shared/quick", b"quick")
+        assert not slow.done()
         go.set()
-        for each in (first, *others):
-            each.result()
-    assert count[0] < 9
-    assert len(driver.list("/shared")) == 10
+        slow.result()
+    assert sorted(driver.list("/shared")) == ["quick", "slow"]
 
 
-def test_a_flush_that_fails_is_told_to_whom_it_concerns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And to nobody else, who goes on."""
-    sync = GroupSync()
-    sync.sync(directories=[str(tmp_path)])
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        sync.sync(files=[1 << 20])
+def test_a_directory_that_is_gone_needs_no_flush(tmp_path: Path) -> None:
+    """Somebody deleted it with the names in it; a file in its place is an error."""
+    sync_directory(str(tmp_path / "deleted by somebody"))
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
-        sync.sync(directories=[str(tmp_path / "file")])
-    sync.sync(directories=[str(tmp_path / "deleted by somebody")])
-    descriptor = os.open(tmp_path / "file", os.O_RDONLY)
-    monkeypatch.setattr(os, "fdatasync", lambda _descriptor: None)
-    sync.sync(files=[descriptor], directories=[str(tmp_path)])
-    os.close(descriptor)
+        sync_directory(str(tmp_path / "file"))
 
 
 # What fails

@@ -242,6 +242,7 @@ _methods = st.sampled_from(
 @example(method="GET", path="app/../app/manifests/latest", query="")
 @example(method="POST", path="app%2Fx/blobs/uploads/", query="")
 @example(method="GET", path="/app/manifests/latest", query="")
+@example(method="GET", path="/manifests/latest", query="")
 @example(method="GET", path="app//manifests/latest", query="")
 @example(method="GET", path="app/manifests/latest//", query="")
 @example(method="PUT", path="app/blobs/uploads/../../../x/manifests/y", query="")

@@ -20,7 +20,6 @@ from builders import refused
 from builders import send
 from builders import start
 from builders import tree
-from builders import uploads_url
 from builders import with_digest
 from werkzeug import exceptions
 from werkzeug.test import TestResponse
@@ -194,10 +193,12 @@ def full(make_app: MakeApp, failing: Failing) -> Client:
 def test_a_full_disk_is_told_and_heals(full: Client, failing: Failing) -> None:
     """Each write is 507, nothing half is there, and reads and deletes go on."""
     digest = push_blob(full, "app", b"{}")
-    location = start(full, "app")
+    location = full.patch(start(full, "app")).headers["Location"]
+    fresh = start(full, "app")
     before = tree(failing.inner)
     writes: list[tuple[str, Callable[[], TestResponse]]] = [
-        ("/startedat", lambda: full.post(uploads_url("app"))),
+        ("/startedat", lambda: full.patch(fresh, data=b"chunk")),
+        ("/data", lambda: full.put(with_digest(fresh, digest), data=b"{}")),
         ("/data", lambda: full.patch(location, data=b"chunk")),
         ("/data", lambda: full.put(with_digest(location, digest), data=b"{}")),
         ("/data", lambda: push_manifest(full, "app", image(), "latest")),
@@ -222,7 +223,7 @@ def test_a_storage_that_fails_is_told_without_its_paths(
     """503 for the client, the path for the log."""
     failing.error, failing.ending = DriverError, "/startedat"
     with caplog.at_level(logging.ERROR, "flaskreg"):
-        response = full.post(uploads_url("app"))
+        response = full.patch(start(full, "app"), data=b"chunk")
     refused(response, 503, "UNAVAILABLE")
     assert "docker" not in response.text
     assert "/docker/registry/v2" in caplog.text

@@ -42,7 +42,7 @@ GOLDEN = (
 def session(size: int = 42) -> Any:
     """Return what is signed of a session."""
     started = datetime(2026, 8, 18, 11, 55, 22, tzinfo=UTC)
-    return SimpleNamespace(id=SESSION, size=size, started_at=started)
+    return SimpleNamespace(id=SESSION, size=size, started_at=started, stored=True)
 
 
 def signed(document: bytes, secret: str = SECRET) -> str:
