@@ -9,24 +9,45 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from typing import Any
 
+from flaskreg.app import RegistryApp
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.debugserver import parse_address
 from flaskreg.driver import DriverError
+from flaskreg.logs.server import server_log
+from flaskreg.logs.setup import make_hooks
+from flaskreg.logs.setup import set_up_logs
+from flaskreg.plugins import PluginError
 from flaskreg.serving import SYNC_REFUSED
+from flaskreg.serving import assemble
 from flaskreg.serving import stop
+from flaskreg.tls import TlsContexts
 
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
 
 
-def _load() -> Settings:
+class Running:
+    """A configuration with what the server makes of it itself.
+
+    :raises ConfigError: it is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.settings = load_settings()
+        make_hooks(self.settings)
+        self.tls = _contexts(self.settings)
+
+
+def _load() -> Running:
     try:
-        return load_settings()
+        return Running()
     except ConfigError as error:
         stop(str(error), 2)
         raise
@@ -58,19 +79,52 @@ def _workers(settings: Settings) -> int:
     return settings.http.workers or min(max(cpus(), 2), 8)
 
 
-_settings = _load()
+def _protocols(settings: Settings) -> str:
+    """Return what is spoken over TLS; HTTP/2 needs ``pip install flaskreg[http2]``."""
+    http2 = not settings.http.http2.disabled and find_spec("h2") is not None
+    return "h2,h1" if settings.http.tls.certificate and http2 else "h1"
+
+
+def _contexts(settings: Settings) -> TlsContexts | None:
+    http = settings.http
+    if not (http.tls.certificate or http.tls.key):
+        return None
+    offered = ["h2", "http/1.1"] if "h2" in _protocols(settings) else ["http/1.1"]
+    return TlsContexts(http.tls, offered, http.idletimeout)
+
+
+def _changeable(settings: Settings) -> dict[str, Any]:
+    """Return gunicorn's settings that a reload may change."""
+    http, log = settings.http, settings.log
+    return {
+        "workers": _workers(settings),
+        "threads": http.threads,
+        "worker_connections": max(1000, 4 * http.threads),
+        "graceful_timeout": int(http.draintimeout or http.gracefultimeout),
+        "loglevel": {"warn": "warning"}.get(log.level, log.level),
+        "accesslog": None if log.accesslog.disabled else "-",
+    }
+
+
+_running = _load()
+_settings = _running.settings
+_values = _changeable(_settings)
 
 bind = _bind(_settings)
-workers = _workers(_settings)
+workers = _values["workers"]
 worker_class = "flaskreg.worker.RegistryWorker"
-threads = _settings.http.threads
-worker_connections = max(1000, 4 * threads)
+threads = _values["threads"]
+http_protocols = _protocols(_settings)
+certfile = _settings.http.tls.certificate
+keyfile = _settings.http.tls.key
+do_handshake_on_connect = False
+worker_connections = _values["worker_connections"]
 preload_app = True
 keepalive = 75
 # A heartbeat of the worker process, and no limit of a request: threads do not stop it.
 timeout = 120
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
-graceful_timeout = int(_settings.http.draintimeout or _settings.http.gracefultimeout)
+graceful_timeout = _values["graceful_timeout"]
 max_requests = 0
 limit_request_line = 8190
 limit_request_field_size = 32768
@@ -79,9 +133,16 @@ forwarded_allow_ips = ""
 header_map = "refuse"
 control_socket_disable = True
 proc_name = "flaskreg"
-loglevel = {"warn": "warning"}.get(_settings.log.level, _settings.log.level)
+loglevel = _values["loglevel"]
 errorlog = "-"
-accesslog = None if _settings.log.accesslog.disabled else "-"
+logger_class = server_log(_settings)
+accesslog = _values["accesslog"]
+
+
+def ssl_context(_config: Any, _make_default: Any) -> Any:
+    """Return the context of a new connection."""
+    assert _running.tls is not None
+    return _running.tls.context
 
 
 def on_starting(server: Arbiter) -> None:
@@ -96,14 +157,49 @@ def on_starting(server: Arbiter) -> None:
     _check_port(server)
 
 
+def on_reload(server: Arbiter) -> None:
+    """Take what has changed in the configuration, after SIGHUP.
+
+    A configuration that is wrong is told, and the one before it holds on. Addresses,
+    and whether TLS is spoken, are those of the start.
+    """
+    global _running  # noqa: PLW0603 - gunicorn's settings are a module
+    app = server.app.callable
+    if isinstance(app, RegistryApp):
+        try:
+            running = Running()
+            server.app.callable = assemble(running.settings)
+            _running = running
+        except (ConfigError, PluginError) as error:
+            # One line that says what to do; a trace would say nothing more.
+            sentence = "the configuration was not changed: %s"
+            server.log.error(sentence, error)  # noqa: TRY400
+    for name, value in _changeable(_running.settings).items():
+        server.cfg.set(name, value)
+    server.num_workers = server.cfg.workers
+    server.cfg.logger_class.settings = _running.settings
+    server.log.setup(server.cfg)
+    set_up_logs(_running.settings)
+
+
 def post_worker_init(worker: Any) -> None:
-    """Start what goes on beside requests, now that the process has been forked."""
-    start = getattr(worker.wsgi, "start_background", None)
+    """Begin in each worker what it does beside its requests."""
+    start = getattr(worker.wsgi, "start", None)
     if start is not None:
         start()
 
 
+def worker_exit(server: Arbiter, worker: Any) -> None:
+    """Bring to safety what a worker has accepted, when it has served all."""
+    del server
+    end = getattr(getattr(worker, "wsgi", None), "stop", None)
+    if end is not None:
+        end()
+
+
 def _check_port(server: Arbiter) -> None:
+    if _settings.http.debug.addr and "GUNICORN_PID" not in os.environ:
+        _check_free(parse_address(_settings.http.debug.addr))
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return
     for address in server.cfg.address:

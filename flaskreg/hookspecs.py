@@ -8,6 +8,8 @@ the configuration names. Middleware is a ``wrapper=True`` implementation of a ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from flaskreg.driver import DriverFactory
     from flaskreg.driver import StorageDriver
     from flaskreg.driver import StorageMiddleware
+    from flaskreg.events import EventSink
     from flaskreg.manifest import ManifestOption
     from flaskreg.manifest import ManifestOptionFactory
     from flaskreg.manifest import ManifestType
+    from flaskreg.measurement import Meter
+    from flaskreg.observer import Observer
     from flaskreg.services import Registry
     from flaskreg.services import Repository
 
@@ -226,4 +231,56 @@ def flaskreg_register_blueprints(  # type: ignore[empty-body]
     :param controller: the access controller that was made.
     :returns: Flask blueprints by the path below which they are mounted, such as
         ``/auth``; never below ``/v2``.
+    """
+
+
+@hookspec
+def flaskreg_register_observers(settings: Settings) -> Mapping[str, Observer]:  # type: ignore[empty-body]
+    """Offer observers of requests.
+
+    Called once for each application. Results are collected. Without an observer a
+    request costs nothing more.
+
+    :param settings: the settings of the application.
+    :returns: observers by names of their own; an empty mapping when the settings ask
+        for none.
+    """
+
+
+@hookspec
+def flaskreg_register_sinks(settings: Settings) -> Mapping[str, EventSink]:  # type: ignore[empty-body]
+    """Offer sinks of events.
+
+    Called once for each application. Results are collected.
+
+    :param settings: the settings of the application.
+    :returns: sinks by names of their own; who offers ``notifications`` serves the
+        endpoints of that section. An empty mapping when nobody wants to be told.
+    """
+
+
+@hookspec
+def flaskreg_register_meters(settings: Settings) -> Mapping[str, Meter]:  # type: ignore[empty-body]
+    """Offer numbers that a metrics page shows.
+
+    Called once for each application. Results are collected.
+
+    :param settings: the settings of the application.
+    :returns: meters by names of their own. Each is called in one process of the server
+        when somebody looks, and tells of all processes.
+    """
+
+
+@hookspec
+def flaskreg_register_debug_pages(  # type: ignore[empty-body]
+    settings: Settings, meters: Sequence[Meter]
+) -> Mapping[str, Callable[..., Iterable[bytes]]]:
+    """Offer pages of the debug server.
+
+    Called once for each application. Results are collected.
+
+    :param settings: the settings of the application.
+    :param meters: every registered meter, and those of the core.
+    :returns: WSGI applications by the exact path that each answers, such as
+        ``/metrics``; they are called in one process of the server, in any thread.
     """

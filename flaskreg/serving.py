@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from flaskreg.app import RegistryApp
@@ -10,7 +9,9 @@ from flaskreg.app import create_app
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.logs.setup import set_up_logs
 from flaskreg.plugins import PluginError
+from flaskreg.runfolder import run_folder
 
 
 #: the exit status by which a worker tells gunicorn not to start it again.
@@ -33,10 +34,21 @@ def make_app(settings: Settings | None = None) -> RegistryApp:
         if settings is None:
             settings = load_settings()
         set_up_logs(settings)
-        return create_app(settings)
+        return assemble(settings)
     except (ConfigError, PluginError) as error:
         stop(str(error))
         raise
+
+
+def assemble(settings: Settings) -> RegistryApp:
+    """Return the application, and have what its worker processes will share.
+
+    :raises ConfigError: a setting is wrong.
+    :raises PluginError: the plugins do not go together.
+    """
+    if _shares(settings):
+        run_folder()
+    return create_app(settings)
 
 
 def stop(sentence: str, status: int = APP_LOAD_ERROR) -> None:
@@ -49,17 +61,8 @@ def stop(sentence: str, status: int = APP_LOAD_ERROR) -> None:
     raise SystemExit(status)
 
 
-def set_up_logs(settings: Settings) -> None:
-    """Let our own log go to standard error, at the configured level."""
-    log = logging.getLogger("flaskreg")
-    log.setLevel(settings.log.level.upper())
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(
-            logging.Formatter(
-                "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
-                "%Y-%m-%d %H:%M:%S %z",
-            )
-        )
-        log.addHandler(handler)
-        log.propagate = False
+def _shares(settings: Settings) -> bool:
+    """Whether worker processes share a folder, which has to be there before them."""
+    health, debug = settings.health, settings.http.debug
+    checked = health.storagedriver.enabled or health.file or health.http or health.tcp
+    return bool(checked or debug.addr)

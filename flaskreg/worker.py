@@ -139,7 +139,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         """Accept a connection; a thread gets it when its request is there."""
         if not self._turn.comes(self.nr_conns):
             return
-        if self.cfg.is_ssl or self.cfg.proxy_protocol != "off":
+        if self.cfg.proxy_protocol != "off":
             super().accept(listener)
             return
         try:
@@ -149,6 +149,11 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self.nr_conns += 1
         self._turn.tell(self.nr_conns)
         conn = TConn(self.cfg, sock, client, listener.getsockname())
+        if self.cfg.is_ssl:
+            # A thread is for the handshake, and not for a client that is silent.
+            conn.data_ready = True
+            self._watch(conn, self._enqueue, time.monotonic() + self.idle)
+            return
         if negotiation.prior_knowledge_allowed(self.cfg, client):
             sock.setblocking(True)
             self.enqueue_req(conn)
@@ -304,6 +309,8 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle(self, conn: Any) -> Any:
         """Serve a request, and those that follow it at once on its connection."""
+        if self.cfg.is_ssl and not conn.initialized and not self._shakes(conn):
+            return False
         if not self._quick.takes(conn):
             return super().handle(conn)
         result: Any = self._serve(conn)
@@ -313,6 +320,15 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
                 return following
             result = self._serve(conn)
         return result
+
+    def _shakes(self, conn: Any) -> bool:
+        """Whether a client finishes its handshake; when not, it is no error of ours."""
+        try:
+            conn.init()
+        except OSError as error:
+            self.log.debug("Ignoring a client without a handshake: %s", error)
+            return False
+        return True
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request of gunicorn's parser, its body read without copies."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -98,6 +99,25 @@ class Client(WerkzeugClient):
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         """Send a request; nothing is followed."""
         return super().open(*args, **{"buffered": True, **kwargs})
+
+
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    """Wait until a condition is true, and return its value."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not in {seconds:g} s: {what}")
+
+
+def listening(app: RegistryApp) -> int:
+    """Return the port of an application's debug server, once it listens."""
+    debug = app.background.debug
+    assert debug is not None
+    port: int = eventually(lambda: debug.port, "the debug server listens")
+    return port
 
 
 def blob_url(name: str, digest: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from builders import MakeApp
 from builders import WatchedDriver
 from builders import codes
 from builders import image
+from builders import listening
 from builders import push_blob
 from builders import push_image
 from builders import push_manifest
@@ -27,6 +30,7 @@ from click.testing import CliRunner
 from flask import Blueprint
 
 import flaskreg
+from flaskreg import create_app
 from flaskreg import hookimpl
 from flaskreg import hookspecs
 from flaskreg.access import Access
@@ -43,11 +47,18 @@ from flaskreg.defaults.ocimanifests import ImageType
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.driver import StorageDriver
+from flaskreg.driver import StorageFull
 from flaskreg.errors import Denied
 from flaskreg.errors import Unauthorized
+from flaskreg.events import Event
+from flaskreg.events import EventSink
 from flaskreg.manifest import Manifest
 from flaskreg.manifest import ManifestOption
 from flaskreg.manifest import ManifestType
+from flaskreg.measurement import Measurement
+from flaskreg.measurement import Meter
+from flaskreg.observer import Exchange
+from flaskreg.observer import Observer
 from flaskreg.services import Registry
 from flaskreg.services import Repository
 
@@ -327,6 +338,153 @@ def test_hook_register_storage_middleware_names_what_is_missing(
             make_app((), middleware=middleware({"name": name}))
         assert str(caught.value).startswith("middleware.storage[0]: ")
         assert f"`pip install flaskreg-{wanted}`" in str(caught.value)
+
+
+def test_hook_register_observers(make_app: MakeApp) -> None:
+    """Each request is seen once before and once after; a failing observer is not."""
+    seen: list[tuple[str, str, int, str]] = []
+
+    class Watching(Observer):
+        def started(self, exchange: Exchange) -> None:
+            seen.append(("started", exchange.endpoint, exchange.status, exchange.name))
+
+        def finished(self, exchange: Exchange) -> None:
+            seen.append(("finished", exchange.endpoint, exchange.status, exchange.name))
+
+    class Failing(Observer):
+        def started(self, exchange: Exchange) -> None:
+            raise LookupError(exchange.id)
+
+        finished = started
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_observers(
+            self, settings: Settings
+        ) -> Mapping[str, Observer]:
+            assert settings.storage.driver
+            return {"failing": Failing(), "watching": Watching()}
+
+    client = Client(make_app((Plugin(),)))
+    digest = push_blob(client, "app", b"content" * 20_000)
+    del seen[:]
+    assert client.get(f"/v2/app/blobs/{digest}").data == b"content" * 20_000
+    assert client.get("/v2/app/manifests/none").status_code == 404
+    assert seen == [
+        ("started", "blob", 0, "app"),
+        ("finished", "blob", 200, "app"),
+        ("started", "manifest", 0, "app"),
+        ("finished", "manifest", 404, "app"),
+    ]
+
+
+def test_hook_register_debug_pages(make_app: MakeApp) -> None:
+    """A page is served at the debug address, beside those of the core."""
+
+    def page(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "5")])
+        return [environ["REQUEST_METHOD"].encode()[:3] + b"!\n"]
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_debug_pages(
+            self, settings: Settings, meters: Sequence[Meter]
+        ) -> Mapping[str, Any]:
+            assert settings.http.debug.addr
+            found = [each.name for meter in meters for each in meter()]
+            assert "flaskreg_build_info" in found
+            return {"/mine": page}
+
+    app = make_app((Plugin(),), http={"debug": {"addr": "127.0.0.1:0"}})
+    app.start()
+    try:
+        url = f"http://127.0.0.1:{listening(app)}"
+        with urllib.request.urlopen(f"{url}/mine", timeout=30) as answer:
+            assert answer.read() == b"GET!\n"
+        with urllib.request.urlopen(f"{url}/debug/health", timeout=30) as answer:
+            assert answer.read() == b"{}\n"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}/other", timeout=30)
+    finally:
+        app.background.stop()
+
+
+def test_hook_register_sinks(make_app: MakeApp) -> None:
+    """What happened is told before the answer; a sink that fails fails pushes alone."""
+    told: list[Event] = []
+    full: list[bool] = []
+    life: list[str] = []
+
+    class Sink(EventSink):
+        def accept(self, event: Event) -> None:
+            if full:
+                raise StorageFull("/outbox")
+            told.append(event)
+
+        def start(self) -> None:
+            life.append("start")
+
+        def stop(self) -> None:
+            life.append("stop")
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_sinks(
+            self, settings: Settings
+        ) -> Mapping[str, EventSink]:
+            assert settings.storage.driver
+            return {"mine": Sink()}
+
+    app = make_app((Plugin(),))
+    client = Client(app)
+    digest = push_blob(client, "app", b"content")
+    client.get(f"/v2/app/blobs/{digest}")
+    client.delete(f"/v2/app/blobs/{digest}")
+    assert [event.action for event in told] == ["push", "pull", "delete"]
+    assert {event.repository for event in told} == {"app"}
+    assert {event.target.digest for event in told if event.target} == {digest}
+    assert told[0].url == f"http://localhost/v2/app/blobs/{digest}"
+    push_image(client, "app", "latest")
+    full.append(True)
+    response = client.post(uploads_url("app", digest=digest), data=b"content")
+    assert (response.status_code, codes(response)) == (507, ["UNAVAILABLE"])
+    assert client.get("/v2/app/manifests/latest").status_code == 200
+    assert client.delete("/v2/app/manifests/latest").status_code == 202
+    app.stop()
+    assert life == ["start", "stop"]
+
+
+def test_endpoints_without_a_plugin_are_an_error() -> None:
+    """Nobody believes that they are told when they are not."""
+    endpoints = [{"name": "a", "url": "http://a/"}]
+    sections = {
+        "notifications": {"endpoints": endpoints},
+        "plugins": {"disabled": ["notifications"]},
+    }
+    settings = Settings.model_validate({"storage": {"driver": "inmemory"}, **sections})
+    with pytest.raises(ConfigError, match="pip install flaskreg-notifications"):
+        create_app(settings)
+
+
+def test_hook_register_meters(make_app: MakeApp) -> None:
+    """What they measure is handed to the pages that show numbers."""
+    found: list[Measurement] = []
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_meters(self, settings: Settings) -> Mapping[str, Meter]:
+            assert settings.storage.driver
+            return {"mine": lambda: [Measurement("mine", "gauge", "Mine.", 7)]}
+
+        @hookimpl
+        def flaskreg_register_debug_pages(
+            self, meters: Sequence[Meter]
+        ) -> Mapping[str, Any]:
+            found.extend(each for meter in meters for each in meter())
+            return {}
+
+    make_app((Plugin(),), http={"debug": {"addr": "127.0.0.1:0"}})
+    assert Measurement("mine", "gauge", "Mine.", 7) in found
 
 
 # Construction

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import click
 
 from flaskreg.cli.config import config
+from flaskreg.cli.doctor import doctor
 from flaskreg.cli.fsck import fsck
 from flaskreg.cli.garbage_collect import garbage_collect
 from flaskreg.cli.plugins import plugins
@@ -53,6 +54,7 @@ group.add_command(fsck)
 group.add_command(readonly)
 group.add_command(import_)
 group.add_command(export)
+group.add_command(doctor)
 
 
 def main() -> None:

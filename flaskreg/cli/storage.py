@@ -23,9 +23,9 @@ from flaskreg.config import Settings
 from flaskreg.config import load_settings
 from flaskreg.config.durations import parse_duration
 from flaskreg.driver import StorageDriver
+from flaskreg.logs.setup import set_up_logs
 from flaskreg.plugins import make_plugin_manager
 from flaskreg.services import Registry
-from flaskreg.serving import set_up_logs
 
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")

@@ -52,7 +52,7 @@ class HttpCheck(Check):
     statuscode: int = Field(default=200, description="The status that is healthy.")
     timeout: Seconds = Field(
         default=0.0,
-        description="How long the answer may take; 0: no limit.",
+        description="How long the answer may take; 0: the interval.",
     )
 
 
@@ -62,7 +62,7 @@ class TcpCheck(Check):
     addr: str = Field(default="", description="`host:port` that must accept.")
     timeout: Seconds = Field(
         default=0.0,
-        description="How long connecting may take; 0: no limit.",
+        description="How long connecting may take; 0: the interval.",
     )
 
 

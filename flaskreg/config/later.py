@@ -37,23 +37,10 @@ class Later:
 
 
 LATER = (
-    Later("log.formatter", "lines are written as text"),
-    Later("log.fields", "no fields are added to lines"),
-    Later("log.reportcaller", "the caller is not added to lines"),
-    Later("log.hooks", "no mail is sent"),
     Later("middleware.registry", "nothing is wrapped around the registry"),
     Later("middleware.repository", "nothing is wrapped around repositories"),
-    Later("http.tls", "TLS is not spoken"),
     Later("http.tls.letsencrypt", "no certificate is asked for"),
-    Later("http.debug", "there is no debug server"),
-    Later(
-        "http.http2",
-        "HTTP/2 is not spoken",
-        harmless=lambda it: it.http.http2.disabled,
-    ),
     Later("http.h2c", "HTTP/2 is not spoken"),
-    Later("notifications", "no events are sent"),
-    Later("health", "nothing is checked"),
 )
 """Every key that has no effect yet."""
 

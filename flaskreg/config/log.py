@@ -23,6 +23,30 @@ class AccessLog(Section):
         default=False,
         description="Whether requests are not logged to standard output.",
     )
+    formatter: Annotated[Literal["combined", "json"], LOWERED] = Field(
+        default="combined",
+        description=(
+            "The form of a line: `combined`, as Apache has it, or `json`, with the "
+            "repository, digest, user and more."
+        ),
+    )
+
+
+class Audit(Section):
+    """``log.audit``."""
+
+    path: str = Field(
+        default="",
+        description=(
+            "The file that says who changed what, and who was refused; `-` is "
+            "standard output. Unset: none."
+        ),
+    )
+    pulls: bool = Field(default=False, description="Whether pulls are told too.")
+
+
+LEVELS = ("panic", "fatal", "error", "warn", "warning", "info", "debug", "trace")
+"""The levels that a hook may name, as logrus has them."""
 
 
 class Smtp(Section):
@@ -59,6 +83,15 @@ class Hook(Section):
         description="The options of a mail hook.",
     )
 
+    @field_validator("levels")
+    @classmethod
+    def _named(cls, value: list[str]) -> list[str]:
+        lowered = [level.lower() for level in value]
+        for level in lowered:
+            if level not in LEVELS:
+                raise ValueError(f"{level} is none of {', '.join(LEVELS)}")
+        return lowered
+
 
 class Log(Section):
     """``log``: what is written, in which form."""
@@ -83,6 +116,7 @@ class Log(Section):
         default_factory=AccessLog,
         description="The access log.",
     )
+    audit: Audit = Field(default_factory=Audit, description="The audit log.")
     hooks: list[Hook] = Field(
         default_factory=list,
         description="What else happens when a line is written.",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated
+from typing import Literal
 
 from pydantic import AfterValidator
 from pydantic import Field
+from pydantic import SecretStr
 
 from flaskreg.config.headers import Headers
+from flaskreg.config.section import LOWERED
 from flaskreg.config.section import GoName
 from flaskreg.config.section import Seconds
 from flaskreg.config.section import Section
@@ -43,6 +46,30 @@ class Ignore(Section):
     )
 
 
+class Outbox(Section):
+    """``notifications.outbox``."""
+
+    path: str = Field(
+        default="",
+        description=(
+            "The folder on a local disk where events wait; unset: `flaskreg/outbox` "
+            "in the root directory of the filesystem driver."
+        ),
+    )
+    maxage: Annotated[Seconds, Field(gt=0)] = Field(
+        default=604800.0,
+        description="How long an event is tried before it is a dead letter.",
+    )
+    maxevents: int = Field(
+        default=1_000_000,
+        ge=1,
+        description=(
+            "Events that wait for one endpoint; the oldest of more are dead letters, "
+            "of which as many are kept."
+        ),
+    )
+
+
 class Endpoint(Section):
     """``notifications.endpoints[]``."""
 
@@ -71,6 +98,20 @@ class Endpoint(Section):
         description="The old name of `ignore.mediatypes`; both are heeded.",
     )
     ignore: Ignore = Field(default_factory=Ignore, description="What is not told.")
+    format: Annotated[Literal["distribution", "cloudevents"], LOWERED] = Field(
+        default="distribution",
+        description=(
+            "The form of events: `distribution`, its envelope, or `cloudevents`, "
+            "structured JSON of version 1.0."
+        ),
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The key of a signature that is sent along, as Standard Webhooks has it; "
+            "unset: none."
+        ),
+    )
 
 
 class Notifications(Section):
@@ -79,6 +120,10 @@ class Notifications(Section):
     events: Annotated[Events, GoName("EVENTCONFIG")] = Field(
         default_factory=Events,
         description="The form of events.",
+    )
+    outbox: Outbox = Field(
+        default_factory=Outbox,
+        description="Where events wait until they are sent.",
     )
     endpoints: list[Endpoint] = Field(
         default_factory=list,

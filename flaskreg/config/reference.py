@@ -18,6 +18,9 @@ from flaskreg.config.shapes import keys
 
 
 OURS = (
+    "log.accesslog.formatter",
+    "log.audit.path",
+    "log.audit.pulls",
     "storage.cache.options",
     "storage.scope",
     "http.trustedproxies",
@@ -26,6 +29,11 @@ OURS = (
     "http.threads",
     "http.reservedthreads",
     "http.gracefultimeout",
+    "notifications.outbox.path",
+    "notifications.outbox.maxage",
+    "notifications.outbox.maxevents",
+    "notifications.endpoints[].format",
+    "notifications.endpoints[].secret",
     "manifests.maxbytes",
     "manifests.options",
     "uploads.chunkminlength",

@@ -19,6 +19,8 @@ from flaskreg.routes.call import Call
 from flaskreg.routes.conditional import Span
 from flaskreg.routes.conditional import etag_matches
 from flaskreg.routes.conditional import parse_ranges
+from flaskreg.routes.emit import emit_blob
+from flaskreg.routes.emit import emit_delete
 from flaskreg.routes.files import FileBody
 from flaskreg.routes.files import MultipartBody
 
@@ -36,14 +38,17 @@ def get_blob(call: Call) -> Answer:
     descriptor = blobs.stat(digest)
     handover = blobs.hand_over(descriptor, _request(call, "GET"))
     if handover is not None and handover.url:
+        emit_blob(call, "pull", digest, descriptor.size)
         return _redirected(handover.url, digest)
     headers = _headers(digest)
     ended = _precondition(call, digest, headers)
     if ended is not None:
         return ended
     if handover is not None and not _CONDITIONS & call.environ.keys():
+        emit_blob(call, "pull", digest, descriptor.size)
         return empty_answer(200, [*headers, *handover.headers])
     spans = _spans(call, digest, descriptor.size)
+    emit_blob(call, "pull", digest, descriptor.size)
     if len(spans) > 1:
         return _multipart(call, descriptor, spans, headers)
     if spans:
@@ -60,11 +65,13 @@ def head_blob(call: Call) -> Answer:
     blobs.announce(descriptor)
     handover = blobs.hand_over(descriptor, _request(call, "HEAD"))
     if handover is not None and handover.url:
+        emit_blob(call, "pull", digest, descriptor.size)
         return _redirected(handover.url, digest)
     headers = _headers(digest)
     ended = _precondition(call, digest, headers)
     if ended is not None:
         return ended
+    emit_blob(call, "pull", digest, descriptor.size)
     headers.append(("Content-Length", str(descriptor.size)))
     return Answer(200, headers)
 
@@ -73,6 +80,7 @@ def delete_blob(call: Call) -> Answer:
     """Take a blob out of the repository (end-10)."""
     digest = parse_digest(call.route.reference)
     call.repository.blobs.delete(digest)
+    emit_delete(call, digest)
     return empty_answer(202, [("Docker-Content-Digest", digest)])
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from flaskreg.errors import Unsupported
 from flaskreg.names import parse_name
+from flaskreg.observer import CURRENT
+from flaskreg.observer import EXCHANGE
+from flaskreg.observer import Exchange
 from flaskreg.routes.answer import Answer
 from flaskreg.routes.answer import empty_answer
 from flaskreg.routes.authorize import authorize
@@ -21,6 +24,8 @@ from flaskreg.routes.manifests import delete_manifest
 from flaskreg.routes.manifests import get_manifest
 from flaskreg.routes.manifests import head_manifest
 from flaskreg.routes.manifests import put_manifest
+from flaskreg.routes.observed import tell
+from flaskreg.routes.observed import watch
 from flaskreg.routes.paths import NAMELESS
 from flaskreg.routes.paths import Route
 from flaskreg.routes.referrers import get_referrers
@@ -70,11 +75,23 @@ def respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
 
     Both callers, the read lane and the Flask view, come through here and nowhere else.
     """
+    endpoint, name, reference = route
+    exchange = Exchange(environ, endpoint, name, reference, site.urls.client)
+    environ[EXCHANGE] = exchange
+    CURRENT.set(exchange)
+    if site.observers:
+        tell(site.observers, "started", exchange)
     try:
-        answer = _respond(site, environ, route)
+        answer = _respond(site, environ, route, exchange)
     except Exception as error:  # noqa: BLE001 - the one place that renders errors
+        exchange.error = error
         answer = render(error)
     answer.headers += (API_VERSION, *site.headers)
+    exchange.status = answer.status
+    exchange.headers = answer.headers
+    if site.observers:
+        watch(site.observers, exchange, answer)
+    CURRENT.set(None)
     return answer
 
 
@@ -86,7 +103,9 @@ def methods(site: Site, endpoint: str) -> list[str]:
     return sorted([*offered, "OPTIONS"])
 
 
-def _respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
+def _respond(
+    site: Site, environ: dict[str, Any], route: Route, exchange: Exchange
+) -> Answer:
     method = environ["REQUEST_METHOD"]
     if method == "OPTIONS":
         return empty_answer(200, [("Allow", ", ".join(methods(site, route.endpoint)))])
@@ -104,4 +123,5 @@ def _respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
         if located != name:
             call.route = route._replace(name=located)
     call.grant = authorize(call)
+    exchange.principal = call.grant.principal.name
     return handler(call)

@@ -18,6 +18,8 @@ from flaskreg.routes.answer import Headers
 from flaskreg.routes.answer import empty_answer
 from flaskreg.routes.call import Call
 from flaskreg.routes.conditional import etag_matches
+from flaskreg.routes.emit import emit_delete
+from flaskreg.routes.emit import emit_manifest
 from flaskreg.services import ManifestStore
 
 
@@ -37,9 +39,10 @@ def get_manifest(call: Call) -> Answer:
     if held is not None and etag_matches(held, manifest.digest):
         return Answer(304, _identity(manifest.digest))
     accepted = call.header("HTTP_ACCEPT")
+    by_tag = not isinstance(reference, Digest)
     if accepted:
-        by_tag = not isinstance(reference, Digest)
         manifest = _negotiate(accepted, manifest, manifests, by_tag=by_tag)
+    emit_manifest(call, "pull", manifest, [reference] if by_tag else [])
     return Answer(
         200,
         [
@@ -75,6 +78,7 @@ def put_manifest(call: Call) -> Answer:
     may_overwrite = call.site.controller.may_overwrite
     frozen = [tag for tag in tags if not may_overwrite(call.headers, call.name, tag)]
     manifest = manifests.put(content, essence(stated or ""), digest, tags, frozen)
+    emit_manifest(call, "push", manifest, tags)
     headers = [
         ("Location", call.site.urls.manifest(call.environ, call.name, manifest.digest)),
         ("Docker-Content-Digest", manifest.digest),
@@ -91,9 +95,11 @@ def delete_manifest(call: Call) -> Answer:
     """Delete a manifest and its tags, or one tag only (end-9)."""
     reference = parse_reference(call.route.reference)
     if isinstance(reference, Digest):
-        call.repository.manifests().delete(reference)
+        tags = call.repository.manifests().delete(reference)
+        emit_delete(call, reference, tags)
     else:
         call.repository.tags.untag(reference)
+        emit_delete(call, tags=[reference])
     return empty_answer(202)
 
 

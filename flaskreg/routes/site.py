@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flaskreg.access import AccessController
+from flaskreg.events import EventSink
+from flaskreg.observer import Observer
 from flaskreg.routes.bulk import BulkLimit
 from flaskreg.routes.statetoken import StateSigner
 from flaskreg.routes.urls import Urls
@@ -40,3 +42,7 @@ class Site:
     mount_search: int
     #: the longest time without a byte moving, in seconds; 0 for ever.
     idle_timeout: float
+    #: who looks at each request.
+    observers: Sequence[Observer] = ()
+    #: who is told what happened.
+    sinks: Sequence[EventSink] = ()

@@ -22,6 +22,7 @@ from flaskreg.routes.authorize import may_pull
 from flaskreg.routes.authorize import mount_source
 from flaskreg.routes.body import Body
 from flaskreg.routes.call import Call
+from flaskreg.routes.emit import emit_blob
 from flaskreg.routes.statetoken import UploadState
 from flaskreg.services import UploadSession
 
@@ -77,11 +78,12 @@ def put_upload(call: Call) -> Answer:
     stated = _chunk_range(call, body)
     with _located(call, session), call.site.bulk.receiving(body.length):
         if stated is not None:
-            session.commit(digest, _exactly(body, stated), stated[0])
+            blob = session.commit(digest, _exactly(body, stated), stated[0])
         elif body.length == 0:
-            session.commit(digest)
+            blob = session.commit(digest)
         else:
-            session.commit(digest, body.chunks(), state.offset)
+            blob = session.commit(digest, body.chunks(), state.offset)
+    emit_blob(call, "push", digest, blob.size)
     return _created(call, digest)
 
 
@@ -115,13 +117,17 @@ def _mount(call: Call) -> Digest | None:
 def _mount_from(call: Call, digest: Digest, source: str) -> Descriptor | None:
     if not call.site.registry.scope().contains(source):
         return None
-    return call.repository.blobs.mount(digest, source)
+    mounted = call.repository.blobs.mount(digest, source)
+    if mounted is not None:
+        emit_blob(call, "mount", digest, mounted.size, source)
+    return mounted
 
 
 def _take_whole(call: Call, digest: Digest) -> Answer:
     body = call.body
     with call.site.bulk.receiving(body.length):
-        call.repository.uploads.take(digest, body.chunks())
+        blob = call.repository.uploads.take(digest, body.chunks())
+    emit_blob(call, "push", digest, blob.size)
     return _created(call, digest)
 
 

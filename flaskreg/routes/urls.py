@@ -65,6 +65,12 @@ class Urls:
         path = self.path(environ, tail)
         return path if self._relative else self._origin(environ) + path
 
+    def absolute(self, environ: Mapping[str, Any], tail: str) -> str:
+        """Return the URL of ``v2/<tail>`` with scheme and host, whatever else."""
+        if self._host:
+            return f"{self._host}/v2/{tail}"
+        return self._origin(environ) + self.path(environ, tail)
+
     def blob(self, environ: Mapping[str, Any], name: str, digest: str) -> str:
         """Return the URL of a blob."""
         return self.location(environ, f"{name}/blobs/{digest}")

@@ -133,7 +133,17 @@ def test_the_kinds_are_the_register_hooks() -> None:
     from flaskreg import hookspecs
 
     hooks = {name for name in dir(hookspecs) if name.startswith("flaskreg_register_")}
-    selected_by_nobody = {"flaskreg_register_commands", "flaskreg_register_blueprints"}
+    selected_by_nobody = {
+        f"flaskreg_register_{each}"
+        for each in (
+            "blueprints",
+            "commands",
+            "debug_pages",
+            "meters",
+            "observers",
+            "sinks",
+        )
+    }
     assert set(namespace["_KINDS"].values()) == hooks - selected_by_nobody
 
 

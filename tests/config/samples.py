@@ -23,6 +23,7 @@ SPECIAL: dict[str, tuple[Any, Any]] = {
     "version": ("0.1", "0.1"),
     "loglevel": ("debug", "debug"),
     "log.formatter": ("json", "json"),
+    "log.hooks[].levels": (["Error", "panic"], ["error", "panic"]),
     "http.addr": ("127.0.0.1:8080", "127.0.0.1:8080"),
     "http.prefix": ("a/b", "/a/b/"),
     "http.host": ("https://r.example.com", "https://r.example.com"),

@@ -21,7 +21,9 @@ from .test_keys import merged
 USED = (
     "auth",
     "catalog",
+    "health",
     "http.addr",
+    "http.debug",
     "http.draintimeout",
     "http.gracefultimeout",
     "http.headers",
@@ -32,14 +34,21 @@ USED = (
     "http.relativeurls",
     "http.reservedthreads",
     "http.secret",
+    "http.http2",
     "http.threads",
+    "http.tls.certificate",
+    "http.tls.ciphersuites",
+    "http.tls.clientauth",
+    "http.tls.clientcas",
+    "http.tls.key",
+    "http.tls.minimumtls",
     "http.trustedproxies",
     "http.workers",
-    "log.accesslog",
-    "log.level",
+    "log",
     "loglevel",
     "manifests",
     "middleware.storage",
+    "notifications",
     "plugins",
     "policy",
     "proxy",
@@ -80,7 +89,7 @@ def test_the_tables_name_keys_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "key"), WAITING, ids=[name for name, _ in WAITING])
 def test_a_key_that_comes_later_is_named(load: Load, name: str, key: Any) -> None:
-    harmless = ("http.http2.disabled",)
+    harmless: tuple[str, ...] = ()
     entry = entry_for(name)
     assert entry is not None
     lines = load(merged(nested(name, sample(name, key)[0]))).later()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -21,11 +23,16 @@ from builders import uploads_url
 from builders import with_digest
 from werkzeug.test import EnvironBuilder
 
+from flaskreg import hookimpl
+from flaskreg.access import Access
+from flaskreg.access import AccessController
+from flaskreg.access import Grant
 from flaskreg.app import RegistryApp
 from flaskreg.digest import Digest
 from flaskreg.errors import ManifestTooLarge
 from flaskreg.errors import SizeInvalid
 from flaskreg.errors import TransferUnsupported
+from flaskreg.errors import Unauthorized
 from flaskreg.routes.body import Body
 from flaskreg.routes.endpoints import ENDPOINTS
 from flaskreg.routes.endpoints import WRITES
@@ -361,3 +368,42 @@ def test_content_stays_in_its_repository(client: Client, other_client: Client) -
         assert each.get(blob_url("team/b", DIGEST)).status_code == 200
         for method in (each.get, each.head):
             assert method(blob_url("team/a", DIGEST)).status_code == 404
+
+
+def test_a_preflight_is_answered_before_credentials_are_asked_for(
+    make_app: MakeApp,
+) -> None:
+    """Browsers send none with it; ``http.headers`` holds what CORS wants."""
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_make_access_controller(self) -> AccessController:
+            class Closed(AccessController):
+                def authorize(
+                    self, headers: Mapping[str, str], accesses: Sequence[Access]
+                ) -> Grant:
+                    del headers
+                    raise Unauthorized("Basic", [each.name for each in accesses])
+
+            return Closed()
+
+    allowed = {
+        "Access-Control-Allow-Origin": ["https://ui.example"],
+        "Access-Control-Allow-Methods": ["HEAD", "GET", "OPTIONS", "DELETE"],
+        "Access-Control-Allow-Headers": ["Authorization", "Accept"],
+    }
+    client = Client(make_app((Plugin(),), http={"headers": allowed}))
+    asked = {
+        "Origin": "https://ui.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    for path in ("/v2/", "/v2/a/manifests/t", "/v2/_catalog", "/v2/a/tags/list"):
+        response = client.options(path, headers=asked)
+        assert response.status_code == 200
+        assert "GET" in response.headers["Allow"]
+        refused = client.get(path, headers=asked)
+        assert refused.status_code == 401
+        for each in (response, refused):
+            for name, values in allowed.items():
+                assert each.headers.getlist(name) == values

@@ -121,3 +121,22 @@ def test_what_stands_in_urls() -> None:
     assert made.upload({}, "a", "id", "A_-=&/") == (
         "/v2/a/blobs/uploads/id?_state=A_-%3D%26%2F"
     )
+
+
+@pytest.mark.parametrize(
+    ("proxies", "members", "expected"),
+    [
+        ([], {}, "192.0.2.7"),
+        ([], {"HTTP_X_FORWARDED_FOR": "10.0.0.1"}, "192.0.2.7"),
+        (["192.0.2.0/24"], {"HTTP_X_FORWARDED_FOR": "10.0.0.1, 10.0.0.2"}, "10.0.0.1"),
+        (["192.0.2.0/24"], {"HTTP_X_REAL_IP": "10.0.0.9"}, "10.0.0.9"),
+        (["192.0.2.0/24"], {"HTTP_X_FORWARDED_FOR": "a host"}, "192.0.2.7"),
+        (["192.0.2.0/24"], {}, "192.0.2.7"),
+        (["unix"], {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "::1"}, "::1"),
+    ],
+)
+def test_the_client_is_told_by_trusted_proxies_alone(
+    proxies: list[str], members: dict[str, str], expected: str
+) -> None:
+    """Nobody else chooses the address that stands in logs and events."""
+    assert urls(proxies=proxies).client(environ(**members)) == expected

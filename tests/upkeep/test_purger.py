@@ -176,15 +176,19 @@ def test_it_runs_until_it_is_stopped(app: RegistryApp, client: Client) -> None:
 def test_what_runs_in_the_background(make_app: Any) -> None:
     """A purger, unless it is switched off; it starts when it is told to."""
     off = {"maintenance": {"uploadpurging": {"enabled": False}}}
-    assert make_app(storage=off).background == []
+    assert make_app(storage=off).background.loops == ()
     app = make_app()
-    assert len(app.background) == 1
-    done = threading.Event()
+    assert len(app.background.loops) == 1
+    begun, done = threading.Event(), threading.Event()
 
     def run(stop: threading.Event) -> None:
+        begun.set()
         assert stop.wait(30)
         done.set()
 
-    app.background[:] = [run]
-    app.start_background().set()
+    app.background.loops = (run,)
+    assert not begun.is_set()
+    app.start()
+    assert begun.wait(30)
+    app.stop()
     assert done.wait(30)

@@ -1,0 +1,1 @@
+"""Looks at a registry from outside, through whatever stands before it."""

@@ -1,0 +1,151 @@
+"""SIGHUP: what changed in the configuration holds, and no request is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from .servers import Server
+
+
+pytestmark = pytest.mark.live
+
+
+def edit(server: Server, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the configuration of a server, and tell it."""
+    config = server.log.with_suffix(".yml")
+    document = yaml.safe_load(config.read_text())
+    change(document)
+    config.write_text(yaml.safe_dump(document))
+    server.process.send_signal(signal.SIGHUP)
+
+
+def marked(server: Server) -> str | None:
+    """Return the header that the configuration adds."""
+    return requests.get(f"{server.url}/v2/", timeout=10).headers.get("X-Mark")
+
+
+def wait_for_mark(server: Server, mark: str) -> None:
+    """Wait until all workers have it."""
+    deadline, seen = time.monotonic() + 60, 0
+    while time.monotonic() < deadline and seen < 20:
+        seen = seen + 1 if marked(server) == mark else 0
+        time.sleep(0.02)
+    assert seen == 20, server.text()
+
+
+def set_mark(mark: object) -> Callable[[dict[str, Any]], None]:
+    """Return a change of the header."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["http"]["headers"] = {"X-Mark": [mark]}
+
+    return change
+
+
+def test_changes_hold_and_no_request_is_lost(
+    start_flaskreg: Callable[..., Server],
+) -> None:
+    """Requests go on all the while, and an upload that is under way arrives."""
+    server = start_flaskreg({"http": {"headers": {"X-Mark": ["0"]}}}, workers=2)
+    ended, failed, count = threading.Event(), [], [0]
+
+    def ask() -> None:
+        while not ended.is_set():
+            try:
+                answer = requests.get(f"{server.url}/v2/", timeout=20)
+            except requests.RequestException as error:
+                failed.append(str(error))
+            else:
+                count[0] += 1
+                if answer.status_code != 200:
+                    failed.append(answer.text)
+
+    content = os.urandom(400_000)
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+
+    def slowly() -> Any:
+        for at in range(0, len(content), 50_000):
+            yield content[at : at + 50_000]
+            time.sleep(0.5)
+
+    answers: list[int] = []
+
+    def push() -> None:
+        url = f"{server.url}/v2/a/blobs/uploads/"
+        location = requests.post(url, timeout=20).headers["Location"]
+        answer = requests.put(
+            f"{server.url}{location}&digest={digest}", data=slowly(), timeout=60
+        )
+        answers.append(answer.status_code)
+
+    threads = [threading.Thread(target=run) for run in (ask, ask, push)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    for mark in ("1", "2"):
+        edit(server, set_mark(mark))
+        wait_for_mark(server, mark)
+    ended.set()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+    assert count[0] > 20
+    assert answers == [201]
+
+
+def test_the_level_of_the_log_changes(start_flaskreg: Callable[..., Server]) -> None:
+    server = start_flaskreg({"http": {"headers": {"X-Mark": ["0"]}}}, workers=1)
+    assert "level=debug" not in server.text()
+
+    def change(document: dict[str, Any]) -> None:
+        set_mark("1")(document)
+        document["log"] |= {"level": "debug", "formatter": "json"}
+        document["log"]["accesslog"] = {"disabled": False}
+
+    edit(server, change)
+    wait_for_mark(server, "1")
+    assert '"level":"' in server.text()
+    assert '"GET /v2/ HTTP/1.1" 200' in server.text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("auth", {"nobody": {}}, "nobody"),
+        ("log", {"level": "loud"}, "log.level"),
+        ("storages", {}, "storages"),
+        ("http", {"addr": ":1", "tls": {"certificate": "/none"}}, "http.tls"),
+    ],
+)
+def test_a_bad_edit_keeps_what_was(
+    start_flaskreg: Callable[..., Server], key: str, value: object, named: str
+) -> None:
+    """The log says why, and the next good one is taken."""
+    server = start_flaskreg({"http": {"headers": {"X-Mark": ["0"]}}}, workers=1)
+    config = Path(server.log).with_suffix(".yml")
+    good = config.read_text()
+
+    def change(document: dict[str, Any]) -> None:
+        document[key] = value
+
+    edit(server, change)
+    deadline = time.monotonic() + 30
+    while "the configuration was not changed" not in server.text():
+        assert time.monotonic() < deadline, server.text()
+        time.sleep(0.05)
+    assert named in server.text().partition("was not changed")[2]
+    wait_for_mark(server, "0")
+    config.write_text(good)
+    edit(server, set_mark("1"))
+    wait_for_mark(server, "1")
