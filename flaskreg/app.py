@@ -13,6 +13,7 @@ from typing import Any
 import pluggy
 from flask import Flask
 
+from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
@@ -113,6 +114,11 @@ def create_app(
     for line in (*settings.warnings, *settings.later()):
         _log.warning("%s", line)
     manager = make_plugin_manager(settings.plugins.disabled, plugins)
+    if settings.proxy.configured and not manager.has_plugin("proxy"):
+        raise ConfigError(
+            "proxy: no plugin that caches other registries is loaded; "
+            "try `pip install flaskreg-proxy`"
+        )
     driver = make_driver(manager, settings)
     registry = make_registry(manager, settings, driver)
     controller = manager.hook.flaskreg_make_access_controller(

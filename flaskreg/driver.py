@@ -327,6 +327,17 @@ class StorageDriver(ABC):
         del path, method
         return None
 
+    def filename(self, path: str) -> str | None:
+        """Return the name of the file of this machine that holds what is at *path*.
+
+        What writes it must be readable as it grows, and moving the path must move the
+        file: who has it open keeps it.
+
+        :returns: ``None`` where content is not in plain files.
+        """
+        del path
+        return None
+
     def close(self) -> None:
         """Let go of connections; the driver is not used after it."""
 

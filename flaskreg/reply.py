@@ -19,6 +19,8 @@ from gunicorn import util
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.http.wsgi import Response
 
+from flaskreg.sending import send_file
+
 
 #: gunicorn's tuples of a header's name and value.
 Headers = list[tuple[str, str]]
@@ -191,8 +193,11 @@ class Reply:
         self._conn.sock.sendall(data, flags)
 
     def _send_file(self, file: Any, length: int) -> None:
-        offset = os.lseek(file.fileno(), 0, os.SEEK_CUR)
-        self.sent = self._conn.sock.sendfile(file, offset=offset, count=length)
+        descriptor = file.fileno()
+        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
+        self.sent = send_file(self._conn.sock, descriptor, offset, length)
+        if self.sent < length:
+            raise ConnectionError("the file ended before its length")
 
     def _head(self) -> tuple[int | None, bytes]:
         """Return the length of the body and the head; no length when it is unusual."""

@@ -420,6 +420,20 @@ class Registry(ABC):
         :param limit: how many repositories are looked at.
         """
 
+    def locate(self, name: str, namespace: str | None, host: str) -> str:
+        """Return the name of the repository that a request means by *name*.
+
+        It is asked before access is decided. Most registries mean what they are told.
+
+        :param name: already parsed.
+        :param namespace: the registry whose repository is meant, as containerd tells
+            a mirror in ``ns``; ``None`` when the request does not say.
+        :param host: the ``Host`` of the request.
+        :raises NameUnknown: there is no such namespace here.
+        """
+        del namespace, host
+        return name
+
     def repositories(self, limit: int, last: str = "") -> Sequence[str]:
         """Return the names of at most *limit* repositories after *last*."""
         names = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,6 +36,7 @@ from flaskreg.errors import Unavailable
 from flaskreg.manifest import ManifestOption
 from flaskreg.services import GlobalScope
 from flaskreg.services import GlobScope
+from flaskreg.services import Registry
 
 
 def test_without_settings_they_are_loaded(
@@ -96,17 +99,58 @@ def test_keys_whose_feature_comes_later_are_told(
     """One line each, and none for what was not written."""
     file = tmp_path / "config.yml"
     file.write_text("version: 0.1\nstorage: inmemory\nloglevel: debug\n")
-    environ = {"REGISTRY_PROXY_REMOTEURL": "https://example.com", "REGISTRY_NOKEY": "x"}
+    environ = {"REGISTRY_HTTP_H2C_ENABLED": "true", "REGISTRY_NOKEY": "x"}
     settings = load_settings(file, environ)
     with caplog.at_level(logging.WARNING, "flaskreg"):
         create_app(settings)
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [*settings.warnings, *settings.later()]
-    assert any(line.startswith("proxy") for line in lines)
+    assert any(line.startswith("http.h2c") for line in lines)
     assert any("REGISTRY_NOKEY" in line for line in lines)
     caplog.clear()
     create_app(Settings.model_validate({"storage": {"driver": "inmemory"}}))
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"remoteurl": "https://example.com"},
+        {"upstreams": [{"prefix": "e", "remoteurl": "https://example.com"}]},
+    ],
+)
+def test_a_cache_wants_its_plugin(proxy: dict[str, Any]) -> None:
+    """One line says what to install."""
+    sections = {"storage": {"driver": "inmemory"}, "plugins": {"disabled": ["proxy"]}}
+    settings = Settings.model_validate({**sections, "proxy": proxy})
+    with pytest.raises(ConfigError, match="`pip install flaskreg-proxy`"):
+        create_app(settings)
+
+
+def test_a_request_means_the_repository_that_the_registry_locates(
+    make_app: MakeApp,
+) -> None:
+    """By name, namespace and host; access is decided over what was meant."""
+    asked: list[tuple[str, str | None, str]] = []
+
+    class Plugin:
+        @hookimpl(wrapper=True)
+        def flaskreg_make_registry(self) -> Generator[None, Registry, Registry]:
+            registry = yield
+
+            def locate(name: str, namespace: str | None, host: str) -> str:
+                asked.append((name, namespace, host))
+                return f"of/{namespace}/{name}" if namespace else name
+
+            registry.locate = locate  # type: ignore[method-assign]
+            return registry
+
+    client = Client(make_app((Plugin(),)))
+    digest = push_blob(client, "of/them/app", b"content")
+    assert client.get(f"/v2/app/blobs/{digest}").status_code == 404
+    response = client.get(f"/v2/app/blobs/{digest}?a=b&ns=them&ns=others")
+    assert (response.status_code, response.data) == (200, b"content")
+    assert ("app", "them", "localhost") in asked
 
 
 # The options of the registry, each a setting
@@ -209,10 +253,15 @@ def test_redirect(make_app: MakeApp, method: str) -> None:
     assert response.status_code == 200
 
 
-def test_a_cache_of_another_registry_keeps_no_digest_states(make_app: MakeApp) -> None:
+def test_a_cache_of_another_registry_keeps_no_digest_states() -> None:
     """``proxy.remoteurl`` makes it the store of a cache, with resumable digests off."""
+    plugin = ModuleType("proxy")
     for proxy, kept in (({}, True), ({"remoteurl": "https://example.com"}, False)):
-        app = make_app(proxy=proxy)
+        sections = {"proxy": proxy, "plugins": {"disabled": ["proxy"]}}
+        settings = Settings.model_validate(
+            {"storage": {"driver": "inmemory"}, **sections}
+        )
+        app = create_app(settings, (plugin,))
         session = app.site.registry.repository("app").uploads.start()
         session.append([b"content"])
         states = [path for path in tree(app.driver) if "/hashstates/" in path]

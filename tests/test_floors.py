@@ -35,6 +35,7 @@ FLOORS = (
         "reply",
         "quick",
         "heads",
+        "sending",
         "socketbody",
         "",
     ),

@@ -87,7 +87,7 @@ def _network(proxy: str) -> str:
 
 
 def _reserved(values: dict[str, Any]) -> int:
-    threads: int = values.get("threads", 64)
+    threads: int = values.get("threads", 256)
     return min(8, threads // 2)
 
 
@@ -164,9 +164,12 @@ class Http(Section):
         description="Worker processes; unset: from the number of CPUs.",
     )
     threads: int = Field(
-        default=64,
+        default=256,
         ge=1,
-        description="Threads of each worker process.",
+        description=(
+            "Threads of each worker process, made when there is work for them. A bulk "
+            "transfer takes one for as long as it lasts."
+        ),
     )
     reservedthreads: int = Field(
         default_factory=_reserved,

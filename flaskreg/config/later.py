@@ -58,7 +58,6 @@ LATER = (
         harmless=lambda it: it.storage.cache.blobdescriptor == "redis",
     ),
     Later("health", "nothing is checked"),
-    Later("proxy", "no other registry is cached"),
 )
 """Every key that has no effect yet."""
 

@@ -20,7 +20,9 @@ from flaskreg.config.origins import DEFAULT
 from flaskreg.config.origins import Origin
 from flaskreg.config.origins import dotted
 from flaskreg.config.resolve import Resolver
+from flaskreg.config.secrets import MASK
 from flaskreg.config.secrets import is_secret
+from flaskreg.config.secrets import masked
 from flaskreg.config.settings import Settings
 
 
@@ -157,7 +159,8 @@ def _translated(details: ErrorDetails, origins: Mapping[str, Origin]) -> ConfigE
         # A whole section is too much to print, and its sentence may name the key.
         message = sentence if sentence.startswith(key) else f"{key}: {sentence}"
     else:
-        shown = "***" if is_secret(key.rpartition(".")[2]) else value
+        last = key.rpartition(".")[2]
+        shown = MASK if is_secret(last) else masked(value)
         message = str(ConfigError.wrong(key, shown, sentence))
     if origin.source == "environment":
         return ConfigError(f"parsing environment variable {origin}: {message}")

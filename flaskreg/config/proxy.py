@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
 from pydantic import Field
 from pydantic import SecretStr
+from pydantic import model_validator
 
+from flaskreg.config.section import LOWERED
 from flaskreg.config.section import Seconds
 from flaskreg.config.section import Section
+from flaskreg.errors import NameInvalid
+from flaskreg.names import parse_name
+
+
+def _http(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https URL, such as https://r.example.com")
+    if parts.query or parts.fragment:
+        raise ValueError("must be a URL without a query")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must be a URL with a port up to 65535") from None
+    return url.rstrip("/")
+
+
+def _name(prefix: str) -> str:
+    try:
+        return parse_name(prefix.strip("/"))
+    except NameInvalid:
+        raise ValueError(
+            "must be the beginning of repository names, such as docker.io"
+        ) from None
+
+
+Url = Annotated[str, AfterValidator(_http)]
 
 
 class Exec(Section):
@@ -24,21 +58,143 @@ class Exec(Section):
     )
 
 
-class Proxy(Section):
-    """``proxy``: a pull-through cache of another registry."""
+class UpstreamTls(Section):
+    """``proxy.tls``."""
 
-    remoteurl: str = Field(
+    ca: str = Field(
         default="",
-        description="The URL of the registry that is cached; unset: none.",
+        description=(
+            "A file of CA certificates that are trusted too, beside the system's."
+        ),
     )
+    certificate: str = Field(
+        default="",
+        description="A file with the certificate that is shown to the upstream.",
+    )
+    key: str = Field(default="", description="The file with its private key.")
+    insecure: bool = Field(
+        default=False,
+        description="Whether the upstream's certificate is not verified.",
+    )
+
+
+class Remote(Section):
+    """How one upstream is reached, and what is cached of it."""
+
     username: str = Field(default="", description="The user name there.")
     password: SecretStr | None = Field(default=None, description="The password there.")
     exec: Exec = Field(default_factory=Exec, description="A credential helper.")
+    mirrors: list[Url] = Field(
+        default_factory=list,
+        description=(
+            "URLs of mirrors, tried in their order before the upstream itself, "
+            "without credentials."
+        ),
+    )
+    tls: UpstreamTls = Field(default_factory=UpstreamTls, description="TLS to it.")
+    realms: list[str] = Field(
+        default_factory=list,
+        description=(
+            "Further hosts that may ask for the credentials, beside the upstream's "
+            "own and those of its registrable domain."
+        ),
+    )
+    allow: list[str] = Field(
+        default_factory=list,
+        description="Globs of the names there that are cached; empty: all.",
+    )
+    deny: list[str] = Field(
+        default_factory=list,
+        description="Globs of the names there that are not cached.",
+    )
+    library: bool | None = Field(
+        default=None,
+        description=(
+            "Whether `library/` is put before a name of one part; unset: for Docker "
+            "Hub."
+        ),
+    )
+    mode: Annotated[Literal["fresh", "stale-while-revalidate", "offline"], LOWERED] = (
+        Field(
+            default="fresh",
+            description=(
+                "`fresh`: a cached tag is looked up there before it is served; "
+                "`stale-while-revalidate`: after it; `offline`: never, and nothing "
+                "else is asked for."
+            ),
+        )
+    )
+    tagttl: Seconds = Field(
+        default=0.0,
+        ge=0,
+        description="How long a tag is served without looking it up there.",
+    )
+    staleifgone: Seconds = Field(
+        default=604800.0,
+        ge=0,
+        description="How long a cached tag is served that the upstream has no more.",
+    )
+
+
+class Upstream(Remote):
+    """``proxy.upstreams[]``."""
+
+    prefix: Annotated[str, AfterValidator(_name)] = Field(
+        description="How the names of its repositories begin here: `docker.io`.",
+    )
+    remoteurl: Url = Field(description="The URL of the registry.")
+    host: str = Field(
+        default="",
+        description=("A `Host` whose requests leave the prefix out; unset: none."),
+    )
+    tagttl: Seconds = Field(
+        default=60.0,
+        ge=0,
+        description="How long a tag is served without looking it up there.",
+    )
+
+
+class Proxy(Remote):
+    """``proxy``: pull-through caches of other registries."""
+
+    remoteurl: Annotated[str, AfterValidator(lambda it: it and _http(it))] = Field(
+        default="",
+        description=(
+            "The URL of the registry that is cached, to which nothing is pushed; "
+            "unset: none."
+        ),
+    )
     ttl: Seconds = Field(
         default=604800.0,
         description="How long content is kept; 0 or less: for ever.",
     )
     cachewritetimeout: Seconds = Field(
         default=300.0,
-        description="How long writing one blob to the cache may take.",
+        description="How long a download goes on that nobody waits for.",
     )
+    workdir: str = Field(
+        default="",
+        description=(
+            "A local directory for downloads that are not complete. Unset: in the "
+            "storage with the filesystem driver, else below the system's directory "
+            "for temporary files."
+        ),
+    )
+    upstreams: list[Upstream] = Field(
+        default_factory=list,
+        description="Registries that are cached beside the local repositories.",
+    )
+
+    @property
+    def configured(self) -> bool:
+        """Whether any registry is to be cached."""
+        return bool(self.remoteurl or self.upstreams)
+
+    @model_validator(mode="after")
+    def _prefixes_differ(self) -> Proxy:
+        for key in ("prefix", "host"):
+            values = [getattr(each, key) for each in self.upstreams]
+            for value in values:
+                if value and values.count(value) > 1:
+                    raise ValueError(f"proxy.upstreams: two have the {key} {value}")
+        return self

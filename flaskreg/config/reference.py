@@ -31,6 +31,20 @@ OURS = (
     "uploads.mountsearch",
     "referrers.maxentries",
     "plugins.disabled",
+    "proxy.mirrors",
+    "proxy.tls.ca",
+    "proxy.tls.certificate",
+    "proxy.tls.key",
+    "proxy.tls.insecure",
+    "proxy.realms",
+    "proxy.allow",
+    "proxy.deny",
+    "proxy.library",
+    "proxy.mode",
+    "proxy.tagttl",
+    "proxy.staleifgone",
+    "proxy.workdir",
+    "proxy.upstreams",
 )
 """Keys that distribution has not, and ignores in a file that serves both."""
 
@@ -160,7 +174,8 @@ def _selected(name: str, model: type[Section]) -> list[tuple[str, ...]]:
 
 
 def _row(name: str, key: Key) -> tuple[str, ...]:
-    marks = " †" * (name in OURS) + " ‡" * (entry_for(name) is not None)
+    ours = name in OURS or name.partition("[]")[0] in OURS
+    marks = " †" * ours + " ‡" * (entry_for(name) is not None)
     meaning = key.info.description or ""
     return f"`{name}`{marks}", _type(key.shape), _default(key), meaning
 

@@ -183,6 +183,10 @@ class FilesystemDriver(StorageDriver):
                 with suppress(PathNotFound):
                     yield self.stat(f"{directory}/{name}".removeprefix(self.root))
 
+    def filename(self, path: str) -> str:
+        """Return the name of a file in the operating system."""
+        return self._filename(path)
+
     def _filename(self, path: str) -> str:
         return self.root + check_path(path)
 

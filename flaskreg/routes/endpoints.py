@@ -98,6 +98,10 @@ def _respond(site: Site, environ: dict[str, Any], route: Route) -> Answer:
         raise Unsupported(detail, headers={"Allow": allowed})
     call = Call(site, environ, method, route)
     if route.endpoint not in NAMELESS:
-        parse_name(route.name)
+        name = parse_name(route.name)
+        host = environ.get("HTTP_HOST", "")
+        located = site.registry.locate(name, call.arg("ns"), host)
+        if located != name:
+            call.route = route._replace(name=located)
     call.grant = authorize(call)
     return handler(call)

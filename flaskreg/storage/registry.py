@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -111,24 +113,27 @@ class LocalRegistry(Registry):
             if self._exists(paths.manifests(name)):
                 yield name
 
-    def _iter_names(self, last: str = "") -> Iterator[str]:
-        """Yield names in byte order, entering a directory only when it is its turn.
+    def _iter_names(self, last: str = "", prefix: str = "") -> Iterator[str]:
+        """Yield names below *prefix* in byte order, those after *last*.
 
-        A name and what is below it are two entries of a queue, ``a`` and ``a/``, since
-        names such as ``a-b`` come between them.
+        A name and what is below it are two entries of an order, ``a`` and ``a/``, since
+        names such as ``a-b`` come between them. A directory is read when it is its
+        turn, and its names before *last* are not looked at.
         """
-        queue = [""]
-        while queue:
-            entry = heapq.heappop(queue)
-            if entry and not entry.endswith("/"):
-                yield entry
+        names = self._children(prefix)
+        after = last.removeprefix(prefix) if last.startswith(prefix) else ""
+        below = _entered(names, after)
+        for at in range(bisect_right(names, after), len(names)):
+            name = names[at]
+            while below and below[0] < name:
+                yield from self._iter_names(last, prefix + heapq.heappop(below))
+            if name.startswith("_"):
                 continue
-            for name in self._children(entry):
-                child = entry + name
-                if child > last and self._scope.contains(child):
-                    heapq.heappush(queue, child)
-                if child + "/" > last or last.startswith(child + "/"):
-                    heapq.heappush(queue, child + "/")
+            if self._scope.contains(prefix + name):
+                yield prefix + name
+            heapq.heappush(below, name + "/")
+        while below:
+            yield from self._iter_names(last, prefix + heapq.heappop(below))
 
     def iter_holders(self, digest: Digest, limit: int) -> Iterator[str]:
         """Yield repositories that link a blob, looking at none when it is nowhere."""
@@ -141,13 +146,12 @@ class LocalRegistry(Registry):
             if Links(self._driver, name, paths.layer).resolve(digest):
                 yield name
 
-    def _children(self, prefix: str) -> Iterator[str]:
+    def _children(self, prefix: str) -> Sequence[str]:
         directory = paths.REPOSITORIES + ("/" + prefix).rstrip("/")
         try:
-            names = self._parts.listings.names(directory)
+            return self._parts.listings.names(directory)
         except PathNotFound:
-            return
-        yield from (name for name in names if not name.startswith("_"))
+            return ()
 
     def _exists(self, path: str) -> bool:
         try:
@@ -155,3 +159,19 @@ class LocalRegistry(Registry):
         except PathNotFound:
             return False
         return True
+
+
+def _entered(names: Sequence[str], after: str) -> list[str]:
+    """Return those names up to *after* below which something may come after it."""
+    prefixes = (after[:length] for length in range(1, len(after) + 1))
+    found = [prefix for prefix in prefixes if _holds(names, prefix)]
+    return sorted(
+        name + "/"
+        for name in found
+        if name + "/" > after or after.startswith(name + "/")
+    )
+
+
+def _holds(names: Sequence[str], name: str) -> bool:
+    at = bisect_left(names, name)
+    return at < len(names) and names[at] == name and not name.startswith("_")

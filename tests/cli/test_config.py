@@ -36,13 +36,11 @@ def test_check_without_a_file_checks_the_environment(file: Path) -> None:
 
 
 def test_check_prints_warnings_and_what_comes_later(file: Path) -> None:
-    result = run(
-        "check", str(file), REGISTRY_X="y", REGISTRY_PROXY_REMOTEURL="http://a"
-    )
+    result = run("check", str(file), REGISTRY_X="y", REGISTRY_HTTP_H2C_ENABLED="true")
     assert (result.exit_code, result.stdout) == (0, "ok\n")
     ignored, later = result.stderr.splitlines()
     assert ignored == "warning: Ignoring unrecognized environment variable REGISTRY_X"
-    assert later.startswith("warning: proxy: accepted, but has no effect yet")
+    assert later.startswith("warning: http.h2c: accepted, but has no effect yet")
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

@@ -28,6 +28,16 @@ SPECIAL: dict[str, tuple[Any, Any]] = {
     "http.host": ("https://r.example.com", "https://r.example.com"),
     "http.trustedproxies": (["10.0.0.0/8", "unix"], ["10.0.0.0/8", "unix"]),
     "manifests.options": (["a", "b"], ["a", "b"]),
+    **{
+        f"{section}{name}": sample
+        for section in ("proxy.", "proxy.upstreams[].")
+        for name, sample in {
+            "remoteurl": ("https://r.example.com/", "https://r.example.com"),
+            "mirrors": (["http://m.example.com:5000"],) * 2,
+            "prefix": ("r.example.com/", "r.example.com"),
+            "library": (True, True),
+        }.items()
+    },
 }
 
 SIMPLE: dict[Kind, tuple[Any, Any]] = {
@@ -46,6 +56,9 @@ BESIDE = {
     "middleware.storage[].disabled": {"name": "x"},
     "middleware.storage[].options": {"name": "x"},
 }
+
+UPSTREAM = {"prefix": "other", "remoteurl": "https://other.example.com"}
+"""What each of ``proxy.upstreams`` must have."""
 """What must stand beside a key so that it may be set."""
 
 MOVED = {
@@ -96,6 +109,8 @@ def nested(name: str, value: Any) -> dict[str, Any]:
     *path, last = name.split(".")
     tree = {**BESIDE.get(name, {}), last: value}
     for part in reversed(path):
+        if part == "upstreams[]":
+            tree = UPSTREAM | tree
         tree = {part.removesuffix("[]"): [tree] if part.endswith("[]") else tree}
     return tree
 

@@ -16,6 +16,7 @@ from flaskreg.config.shapes import iter_keys
 
 from .conftest import Load
 from .samples import BESIDE
+from .samples import UPSTREAM
 from .samples import leaves
 from .samples import nested
 from .samples import read
@@ -51,6 +52,9 @@ def variables(name: str) -> list[str]:
 
 
 def beside(name: str, variable: str) -> dict[str, str]:
+    if ".upstreams[]." in name:
+        above = variable[: variable.index("_0_") + 2]
+        return {f"{above}_{key.upper()}": it for key, it in UPSTREAM.items()}
     above = variable.rpartition("_")[0]
     return {f"{above}_{key.upper()}": it for key, it in BESIDE.get(name, {}).items()}
 
@@ -69,7 +73,7 @@ def test_every_key_is_settable_by_the_environment(
     written, expected = sample(name, key)
     value = written if isinstance(written, str) else json.dumps(written)
     for variable in variables(name):
-        settings = load(**{variable: value}, **beside(name, variable))
+        settings = load(**{**beside(name, variable), variable: value})
         assert read(settings, name) == expected
         assert settings.warnings == ()
 
@@ -82,7 +86,8 @@ def test_every_list_is_settable_by_index(load: Load, name: str, key: Key) -> Non
     written, expected = sample(name, key)
     for variable in variables(name):
         indexed = {f"{variable}_{index}": it for index, it in enumerate(written)}
-        assert read(load(**indexed), name) == expected
+        settings = load(**{**beside(name, variable), **indexed})
+        assert read(settings, name) == expected
 
 
 DEFAULTED = [

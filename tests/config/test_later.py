@@ -41,6 +41,7 @@ USED = (
     "manifests",
     "plugins",
     "policy",
+    "proxy",
     "referrers",
     "storage.cache",
     "storage.delete",
@@ -95,7 +96,6 @@ def test_a_key_that_is_used_is_not_named(load: Load, name: str) -> None:
     "text",
     [
         "log: {formatter: text, fields: {}, hooks: []}",
-        "proxy: {remoteurl: ''}",
         "health: {storagedriver: {enabled: false}}",
         "redis:",
         "http: {http2: {disabled: true}, debug: {}}",

@@ -332,7 +332,7 @@ def test_an_endpoint_waits_a_second_at_least(load: Load, name: str, value: str) 
         ("http: {trustedproxies: [x]}", 'trustedproxies[0]: "x": must be an IP'),
         ("http: {tls: {minimumtls: tls1.0}}", "must be tls1.2 or tls1.3"),
         ("http: {tls: {clientcas: /a}}", 'clientcas: "/a": must be a list'),
-        ("http: {reservedthreads: 64}", "reservedthreads must be less than"),
+        ("http: {reservedthreads: 256}", "reservedthreads must be less than"),
         ("http: 5", "http: 5: must be a map of keys"),
         ("http: [a]", 'http: ["a"]: must be a map of keys'),
         ("storage: [a]", 'storage: ["a"]: must be a map of keys'),

@@ -679,3 +679,20 @@ def test_what_a_killed_writer_left(tmp_path: Path) -> None:
     driver.delete(found.path)
     assert list(driver.iter_leftovers()) == []
     assert sorted(driver.list("/a")) == [".hidden", "file"]
+
+
+def test_the_file_behind_a_path(tmp_path: Path) -> None:
+    """It can be read as it grows, and who has it open keeps it when it is moved."""
+    driver = FilesystemDriver(str(tmp_path))
+    filename = driver.filename("/a/b")
+    with driver.writer("/a/b") as writer:
+        writer.write(b"con")
+        with open(filename, "rb") as file:
+            assert file.read() == b"con"
+            writer.write(b"tent")
+            writer.commit()
+            driver.move("/a/b", "/c")
+            assert file.read() == b"tent"
+    assert driver.filename("/c") == str(tmp_path / "c")
+    with pytest.raises(InvalidPath):
+        driver.filename("/a/../b")

@@ -1,0 +1,69 @@
+"""A file on its way to a client, however slow that is, as long as it moves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import struct
+import termios
+
+
+#: the most bytes that are handed to the system at once.
+_AT_ONCE = 1 << 30
+
+
+def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> int:
+    """Send a part of a file from the kernel, and return how many bytes went.
+
+    The time-out of the socket is for a client that takes nothing. A socket becomes
+    writable only when a third of its buffer is free, some megabytes on a fast network,
+    so a client that is not done with them in time is asked for by what it has
+    acknowledged.
+
+    :param offset: where the part begins, in bytes.
+    :param count: its bytes; fewer are sent when the file ends before.
+    :raises TimeoutError: the client took nothing for the time-out of the socket.
+    :raises OSError: the client is gone.
+    """
+    begin, end = offset, offset + count
+    queued = None
+    while offset < end:
+        try:
+            part = min(end - offset, _AT_ONCE)
+            sent = os.sendfile(sock.fileno(), descriptor, offset, part)
+        except BlockingIOError:
+            queued = _wait(sock, queued)
+            continue
+        if not sent:
+            break
+        offset += sent
+        queued = None
+    return offset - begin
+
+
+def _wait(sock: socket.socket, queued: int | None) -> int | None:
+    """Wait until a socket takes more.
+
+    :param queued: bytes that the client had not acknowledged when it was last waited
+        for in vain.
+    :returns: the same, now; ``None`` when the socket takes more.
+    """
+    timeout = sock.gettimeout()
+    poller = select.poll()
+    poller.register(sock, select.POLLOUT)
+    before = _queued(sock) if queued is None else queued
+    if poller.poll(None if timeout is None else timeout * 1000):
+        return None
+    now = _queued(sock)
+    if now >= before:
+        raise TimeoutError("the client takes nothing")
+    return now
+
+
+def _queued(sock: socket.socket) -> int:
+    """Return the bytes that were sent and not acknowledged."""
+    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    queued: int = struct.unpack("i", answer)[0]
+    return queued

@@ -1,0 +1,62 @@
+"""When a tag was looked up last, by any worker of this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flaskreg_proxy.lease import Lease
+from flaskreg_proxy.lease import key_of
+from flaskreg_proxy.workplace import Workplace
+
+
+class Freshness:
+    """Notes of look-ups, each a small file.
+
+    Its time of change is when the upstream was asked; what stands in it, when the
+    upstream last had it. Without the notes everything is looked up again.
+
+    :param workplace: where they are.
+    """
+
+    def __init__(self, workplace: Workplace) -> None:
+        self._workplace = workplace
+
+    def age(self, repository: str, what: str) -> float:
+        """Return the seconds since it was looked up; endless when it never was."""
+        try:
+            asked = os.stat(self._path(repository, what)).st_mtime
+        except OSError:
+            return float("inf")
+        return max(0.0, time.time() - asked)
+
+    def unseen(self, repository: str, what: str) -> float:
+        """Return the seconds since the upstream had it."""
+        try:
+            with open(self._path(repository, what), encoding="ascii") as file:
+                return max(0.0, time.time() - float(file.read(64)))
+        except (OSError, ValueError):
+            return 0.0
+
+    def seen(self, repository: str, what: str) -> None:
+        """Note that the upstream has it."""
+        path = self._path(repository, what)
+        temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}"
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write(f"{time.time():.3f}")
+        os.replace(temporary, path)
+
+    def asked(self, repository: str, what: str) -> None:
+        """Note that the upstream was asked, and has it not."""
+        try:
+            os.utime(self._path(repository, what))
+        except FileNotFoundError:
+            self.seen(repository, what)
+
+    def lease(self, repository: str, what: str, patience: float) -> Lease | None:
+        """Return the right to look it up, when nobody else does."""
+        key = key_of("look", repository, what)
+        return Lease.take(self._workplace.lock(key), patience)
+
+    def _path(self, repository: str, what: str) -> str:
+        return self._workplace.tag(key_of(repository, what))

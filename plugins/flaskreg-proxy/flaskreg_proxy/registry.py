@@ -1,0 +1,125 @@
+"""The registry with caches in it: the seed's proxying registry, for many upstreams."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from flaskreg.digest import Digest
+from flaskreg.lru import LRU
+from flaskreg.services import Registry
+from flaskreg.services import Repository
+from flaskreg.services import Scope
+from flaskreg_proxy.context import Context
+from flaskreg_proxy.counters import Counters
+from flaskreg_proxy.downloads import Downloads
+from flaskreg_proxy.eviction import Eviction
+from flaskreg_proxy.freshness import Freshness
+from flaskreg_proxy.lifetimes import Lifetimes
+from flaskreg_proxy.remote import RemoteRepository
+from flaskreg_proxy.repository import ProxyRepository
+from flaskreg_proxy.upstreams import Upstream
+from flaskreg_proxy.upstreams import Upstreams
+
+
+#: cached repositories that are remembered in a process.
+_REPOSITORIES = 4096
+
+
+class ProxyRegistry(Registry):
+    """Gives cached repositories for the names of upstreams, and local ones else.
+
+    :param registry: the local repositories.
+    :param upstreams: what is cached.
+    :param downloads: on their way.
+    :param lifetimes: decides what stays.
+    :param eviction: removes what does not.
+    :param manifest_bytes: the most bytes of a manifest.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        upstreams: Upstreams,
+        downloads: Downloads,
+        lifetimes: Lifetimes,
+        eviction: Eviction,
+        manifest_bytes: int,
+    ) -> None:
+        self._registry = registry
+        self._upstreams = upstreams
+        self._downloads = downloads
+        self._lifetimes = lifetimes
+        self._eviction = eviction
+        self._manifest_bytes = manifest_bytes
+        self._freshness = Freshness(downloads.workplace)
+        self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
+        self._lock = threading.Lock()
+        self._process = 0
+
+    @property
+    def counters(self) -> Counters:
+        """Return what this process has done so far."""
+        return self._downloads.counters
+
+    def scope(self) -> Scope:
+        """Return the names that are served."""
+        return self._registry.scope()
+
+    def locate(self, name: str, namespace: str | None, host: str) -> str:
+        """Return the repository that a request means, by ``ns``, ``Host`` or name."""
+        return self._upstreams.locate(name, namespace, host)
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository: of an upstream when it is below its prefix."""
+        repository = self._memory.get(name)
+        if repository is not None:
+            return repository
+        if self._process != os.getpid():
+            self._start()
+        upstream = self._upstreams.find(name)
+        local = self._registry.repository(name)
+        if upstream is None:
+            return local
+        repository = ProxyRepository(self._context(upstream, local))
+        self._memory.set(name, repository)
+        return repository
+
+    def iter_repositories(self, last: str = "") -> Iterator[str]:
+        """Yield the names of what is here, cached or local."""
+        return self._registry.iter_repositories(last)
+
+    def iter_holders(self, digest: Digest, limit: int) -> Iterator[str]:
+        """Yield repositories that hold a blob here."""
+        return self._registry.iter_holders(digest, limit)
+
+    def rate_limits(self) -> dict[str, Any]:
+        """Return what each server of an upstream said of its limits last."""
+        return {
+            origin.host: origin.limits.current
+            for upstream in self._upstreams.all
+            for origin in upstream.client.origins
+            if origin.limits.current is not None
+        }
+
+    def _start(self) -> None:
+        """Begin, in this process, to remove what has had its time."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                self._lifetimes.start(self._eviction.remove)
+
+    def _context(self, upstream: Upstream, local: Repository) -> Context:
+        there = upstream.there(local.name)
+        return Context(
+            upstream=upstream,
+            local=local,
+            remote=RemoteRepository(upstream.client, there, self._manifest_bytes),
+            downloads=self._downloads,
+            lifetimes=self._lifetimes,
+            counters=self.counters,
+            freshness=self._freshness,
+            holders=self._registry.iter_holders,
+        )

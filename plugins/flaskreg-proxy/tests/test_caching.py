@@ -1,0 +1,309 @@
+"""A cache in this process before a registry in this process, over real connections."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import flaskreg_proxy
+import pytest
+from builders import Client
+from builders import image
+from flaskreg_proxy.eviction import CONDEMNED
+from flaskreg_proxy.eviction import Eviction
+from flaskreg_proxy.lifetimes import Remove
+from flaskreg_proxy.registry import ProxyRegistry
+from werkzeug.serving import make_server
+
+from flaskreg import create_app
+from flaskreg.app import RegistryApp
+from flaskreg.config import Settings
+from flaskreg.digest import Digest
+from flaskreg.driver import PathNotFound
+from flaskreg.errors import BlobUnknown
+from flaskreg.errors import ManifestUnknown
+from flaskreg.mediatypes import OCI_MANIFEST
+from flaskreg.services import AddEtagToTag
+from flaskreg.services import ManifestNotModified
+from flaskreg.storage import paths
+
+
+CONTENT = b"the content of a layer" * 100
+DIGEST = Digest.of(CONTENT)
+MANIFEST = image(layers=[CONTENT])
+
+MakeCache = Callable[..., RegistryApp]
+
+
+class Recorder:
+    """Lifetimes that note what they are told."""
+
+    def __init__(self) -> None:
+        self.touched: list[tuple[str, str, str, int]] = []
+        self.pins: list[str] = []
+        self.remove: Remove | None = None
+
+    def touch(self, repository: str, kind: str, digest: Digest, size: int) -> None:
+        self.touched.append((repository, kind, digest, size))
+
+    @contextmanager
+    def pinned(self, digest: Digest) -> Iterator[None]:
+        self.pins.append(digest)
+        yield
+        self.pins.remove(digest)
+
+    def start(self, remove: Remove) -> None:
+        assert self.remove is None
+        self.remove = remove
+
+    def close(self) -> None:
+        """Nothing goes on."""
+
+
+@pytest.fixture
+def origin() -> Iterator[str]:
+    """A registry with one image; returns its URL."""
+    app = create_app(Settings.model_validate({"storage": {"driver": "inmemory"}}))
+    repository = app.site.registry.repository("team/app")
+    for blob in (b"{}", CONTENT):
+        repository.uploads.start().commit(Digest.of(blob), [blob])
+    repository.manifests().put(MANIFEST, OCI_MANIFEST, None, ["v1"])
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def lifetimes(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr(flaskreg_proxy, "make_lifetimes", lambda *_: recorder)
+    return recorder
+
+
+@pytest.fixture(params=["filesystem", "inmemory"])
+def cache(
+    request: pytest.FixtureRequest, tmp_path: Path, origin: str, lifetimes: Recorder
+) -> Iterator[RegistryApp]:
+    """A cache of it below ``up/``, over two drivers."""
+    del lifetimes
+    storage: dict[str, Any] = {"driver": request.param, "delete": {"enabled": True}}
+    proxy: dict[str, Any] = {"upstreams": [{"prefix": "up", "remoteurl": origin}]}
+    if request.param == "filesystem":
+        storage["parameters"] = {"rootdirectory": str(tmp_path / "root")}
+    else:
+        proxy["workdir"] = str(tmp_path / "work")
+    storage["cache"] = {"blobdescriptor": "inmemory"}
+    app = create_app(Settings.model_validate({"storage": storage, "proxy": proxy}))
+    yield app
+    registry = app.site.registry
+    assert isinstance(registry, ProxyRegistry)
+    for upstream in registry._upstreams.all:
+        upstream.client.close()
+
+
+def pull(app: RegistryApp, path: str) -> Any:
+    return Client(app).get(f"/v2/up/team/app/{path}")
+
+
+def settle() -> None:
+    """Wait until no download goes on: its last steps are after the last byte."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("download "):
+            thread.join(20)
+
+
+def test_an_image_is_cached(cache: RegistryApp) -> None:
+    assert pull(cache, "manifests/v1").data == MANIFEST
+    assert pull(cache, f"blobs/{DIGEST}").data == CONTENT
+    settle()
+    local = cache.site.registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
+    assert local.blobs.get(DIGEST) == CONTENT
+    assert local.manifests().get_tagged("v1").content == MANIFEST
+
+
+def test_lifetimes_are_told_and_hold_what_is_in_flight(
+    cache: RegistryApp, lifetimes: Recorder
+) -> None:
+    """When it is cached, and each time that it is served."""
+    for _ in range(2):
+        pull(cache, "manifests/v1")
+        pull(cache, f"blobs/{DIGEST}").close()
+        settle()
+    digest = Digest.of(MANIFEST)
+    manifest = ("up/team/app", "manifest", digest, len(MANIFEST))
+    blob = ("up/team/app", "blob", DIGEST, len(CONTENT))
+    assert lifetimes.touched == [manifest, blob, manifest, blob]
+    assert lifetimes.remove is not None
+    assert lifetimes.pins == []
+    blobs = cache.site.registry.repository("up/team/app").blobs
+    reader = blobs.open(blobs.stat(DIGEST))
+    assert lifetimes.pins == [DIGEST]
+    reader.close()
+    assert lifetimes.pins == []
+
+
+def test_a_local_blob_keeps_its_files_number(
+    cache: RegistryApp, request: pytest.FixtureRequest
+) -> None:
+    """So that the kernel sends it, where it is in a file."""
+    blobs = cache.site.registry.repository("up/team/app").blobs
+    assert blobs.get(DIGEST) == CONTENT
+    settle()
+    with blobs.open(blobs.stat(DIGEST)) as reader:
+        if "filesystem" in request.node.name:
+            assert os.fstat(reader.fileno()).st_size == len(CONTENT)
+        else:
+            with pytest.raises(OSError):
+                reader.fileno()
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_other_digests(cache: RegistryApp, origin: str, algorithm: str) -> None:
+    """What is asked for by them comes by them, and is kept once."""
+    del origin
+    digest = Digest.of(CONTENT, algorithm)
+    first = pull(cache, f"blobs/{digest}")
+    if algorithm == "sha256":
+        assert first.data == CONTENT
+    else:
+        assert first.status_code == 404
+
+
+def test_a_tag_that_the_caller_has(cache: RegistryApp) -> None:
+    pull(cache, "manifests/v1")
+    option = AddEtagToTag("v1", Digest.of(MANIFEST))
+    repository = cache.site.registry.repository("up/team/app")
+    with pytest.raises(ManifestNotModified):
+        repository.manifests(option).get_tagged("v1")
+
+
+def test_the_counters(cache: RegistryApp) -> None:
+    for _ in range(3):
+        pull(cache, "manifests/v1")
+        pull(cache, f"blobs/{DIGEST}").close()
+        settle()
+    registry = cache.site.registry
+    assert isinstance(registry, ProxyRegistry)
+    counted = registry.counters.to_json()
+    assert counted["blob_requests"] == counted["manifest_requests"] == 3
+    assert counted["blob_misses"] == counted["manifest_misses"] == 1
+    assert counted["blob_hits"] == counted["manifest_hits"] == 2
+    assert counted["blob_bytes_pulled"] == len(CONTENT)
+    assert counted["manifest_bytes_pulled"] == len(MANIFEST)
+    assert registry.rate_limits() == {}
+
+
+# Removal
+
+
+def is_stored(app: RegistryApp, digest: Digest) -> bool:
+    try:
+        app.driver.stat(paths.blob_data(digest))
+    except PathNotFound:
+        return False
+    return True
+
+
+def test_what_is_removed_is_gone_and_comes_again(
+    cache: RegistryApp, lifetimes: Recorder
+) -> None:
+    """Link, content and every descriptor; whoever reads it goes on reading."""
+    registry = cache.site.registry
+    blobs = registry.repository("up/team/app").blobs
+    pull(cache, "manifests/v1")
+    pull(cache, f"blobs/{DIGEST}").close()
+    settle()
+    reader = blobs.open(blobs.stat(DIGEST))
+    assert lifetimes.remove is not None
+    for _ in range(2):
+        lifetimes.remove("up/team/app", "blob", DIGEST)
+        lifetimes.remove("up/team/app", "manifest", Digest.of(MANIFEST))
+    assert not is_stored(cache, DIGEST)
+    assert not is_stored(cache, Digest.of(MANIFEST))
+    local = registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
+    with pytest.raises(BlobUnknown):
+        local.blobs.stat(DIGEST)
+    assert reader.read(len(CONTENT)) == CONTENT
+    reader.close()
+    assert pull(cache, f"blobs/{DIGEST}").data == CONTENT
+    assert pull(cache, "manifests/v1").data == MANIFEST
+    settle()
+
+
+def test_content_that_others_have_stays(
+    cache: RegistryApp, lifetimes: Recorder
+) -> None:
+    """Also in a repository without a manifest; and when it is a manifest there."""
+    registry = cache.site.registry
+    pull(cache, f"blobs/{DIGEST}").close()
+    pull(cache, "manifests/v1")
+    settle()
+    local = registry.repository("mine/only-blobs")
+    assert local.blobs.mount(DIGEST, "up/team/app") is not None
+    assert lifetimes.remove is not None
+    lifetimes.remove("up/team/app", "blob", DIGEST)
+    assert local.blobs.get(DIGEST) == CONTENT
+    digest = Digest.of(MANIFEST)
+    local.uploads.start().commit(digest, [MANIFEST])
+    lifetimes.remove("up/team/app", "manifest", digest)
+    assert local.blobs.get(digest) == MANIFEST
+    repository = registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
+    with pytest.raises(ManifestUnknown):
+        repository.manifests().get(digest)
+
+
+def test_a_push_while_it_is_removed(cache: RegistryApp, lifetimes: Recorder) -> None:
+    """Who pushes the content meanwhile, or only links it, keeps it."""
+    pull(cache, f"blobs/{DIGEST}").close()
+    settle()
+    local = cache.site.registry.repository("mine/app")
+    driver = cache.driver
+    move = driver.move
+
+    def pushed(source: str, destination: str) -> None:
+        move(source, destination)
+        if destination.startswith(CONDEMNED):
+            local.uploads.start().commit(DIGEST, [CONTENT])
+
+    driver.move = pushed  # type: ignore[method-assign]
+    eviction = Eviction(driver, cache_of(cache))
+    eviction.remove("up/team/app", "blob", DIGEST)
+    assert local.blobs.get(DIGEST) == CONTENT
+    assert lifetimes.pins == []
+
+
+def test_a_link_that_is_made_while_it_is_removed(cache: RegistryApp) -> None:
+    """The content comes back."""
+    pull(cache, f"blobs/{DIGEST}").close()
+    settle()
+    driver = cache.driver
+    move = driver.move
+    content = [
+        (paths.link(paths.layer("mine/app", DIGEST)), DIGEST.encode("ascii")),
+    ]
+
+    def linked(source: str, destination: str) -> None:
+        move(source, destination)
+        if destination.startswith(CONDEMNED):
+            driver.publish(content)
+
+    driver.move = linked  # type: ignore[method-assign]
+    Eviction(driver, cache_of(cache)).remove("up/team/app", "blob", DIGEST)
+    assert cache.site.registry.repository("mine/app").blobs.get(DIGEST) == CONTENT
+
+
+def cache_of(app: RegistryApp) -> Any:
+    registry = app.site.registry
+    assert isinstance(registry, ProxyRegistry)
+    return registry._eviction._cache

@@ -1,0 +1,75 @@
+"""The distribution, and how a registry is put together with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import Client
+from flaskreg_proxy import workplace
+from flaskreg_proxy.registry import ProxyRegistry
+from flaskreg_proxy.workplace import Workplace
+
+from flaskreg import create_app
+from flaskreg.config import ConfigError
+from flaskreg.config import Settings
+from flaskreg.defaults.inmemory import InMemoryDriver
+from flaskreg.testing import PluginTests
+from flaskreg.testing.audit import watch
+
+
+class TestProxyPlugin(PluginTests):
+    """The suite of plugin distributions."""
+
+    plugin_name = "proxy"
+    distribution = "flaskreg-proxy"
+
+
+def make_settings(**proxy: Any) -> Settings:
+    return Settings.model_validate({"storage": {"driver": "inmemory"}, "proxy": proxy})
+
+
+def test_nothing_is_wrapped_without_an_upstream() -> None:
+    assert not isinstance(create_app(make_settings()).site.registry, ProxyRegistry)
+    app = create_app(make_settings(remoteurl="https://example.com"))
+    assert isinstance(app.site.registry, ProxyRegistry)
+
+
+def test_making_it_asks_nobody_and_writes_nothing() -> None:
+    """The server forks after it, and starts while an upstream is down."""
+    settings = make_settings(
+        remoteurl="https://registry.invalid",
+        upstreams=[{"prefix": "up", "remoteurl": "https://other.invalid"}],
+    )
+    create_app(settings)
+    assert watch(lambda: create_app(settings)) == []
+
+
+def test_a_local_repository_is_as_without_the_plugin() -> None:
+    """A resumable push, and the options that look for what a manifest lists."""
+    upstream = {"prefix": "up", "remoteurl": "https://registry.invalid"}
+    client = Client(create_app(make_settings(upstreams=[upstream])))
+    response = client.post("/v2/local/blobs/uploads/")
+    assert response.status_code == 202
+    manifest = (
+        b'{"schemaVersion":2,"config":{"mediaType":"a/b","size":1,"digest":"sha256:'
+        + b"0" * 64
+        + b'"},"layers":[]}'
+    )
+    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    refused = client.put("/v2/local/manifests/v1", data=manifest, headers=headers)
+    assert refused.json["errors"][0]["code"] == "MANIFEST_BLOB_UNKNOWN"
+
+
+def test_the_folder_for_downloads_is_this_users_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Where others may write as well; one that somebody else made is refused."""
+    monkeypatch.setattr(workplace.tempfile, "gettempdir", lambda: str(tmp_path))
+    place = Workplace(InMemoryDriver(), "")
+    assert place.lock("a").startswith(str(tmp_path))
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(ConfigError, match=r"proxy\.workdir"):
+        Workplace(InMemoryDriver(), "").lock("a")
