@@ -14,6 +14,7 @@ from builders import MakeApp
 from flaskreg import create_app
 from flaskreg.app import RegistryApp
 from flaskreg.config import Settings
+from flaskreg.upkeep.purger import Purger
 
 
 #: drivers and caches that the tests of the HTTP API go over.
@@ -35,6 +36,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     default = chosen == BACKENDS[0]
     backends = list(BACKENDS) if default else [chosen]
     metafunc.parametrize("backend", backends, indirect=True, ids="-".join)
+
+
+@pytest.fixture(autouse=True)
+def purging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave it out: a thread of each application would write beside the test."""
+    monkeypatch.setattr(Purger, "run", lambda _purger, _stop: None)
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
+from random import SystemRandom
 
 from flaskreg.driver import DriverError
 from flaskreg.driver import PathExists
@@ -21,6 +21,8 @@ from flaskreg.upkeep.uploads import purge
 
 
 _log = logging.getLogger("flaskreg")
+#: not the shared one, whose numbers others may want to come in an order.
+_chance = SystemRandom()
 
 #: the shortest interval, in seconds.
 _SHORTEST = 1.0
@@ -92,7 +94,7 @@ class Purger:
 
         All workers wait for times of their own, so that they do not ask at once.
         """
-        pause = random.uniform(0, min(self._interval, 60))
+        pause = _chance.uniform(0, min(self._interval, 60))
         while not stop.wait(pause):
             try:
                 self.purge()
@@ -100,7 +102,7 @@ class Purger:
                 _log.warning("uploads are not purged: %s", error)
             into = self._clock.now() % self._interval
             jitter = min(self._interval / 4, 60)
-            pause = self._interval - into + random.uniform(0, jitter)
+            pause = self._interval - into + _chance.uniform(0, jitter)
 
     def purge(self) -> int:
         """Purge, unless it was done in this interval; return how many sessions went.

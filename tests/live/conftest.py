@@ -22,6 +22,15 @@ from .servers import Server
 
 RUNNING = pytest.StashKey[list[Server]]()
 
+#: modules that import a plugin, which need not be installed where no live test runs.
+OF_PLUGINS = ("test_s3.py",)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave those out when live tests are not asked for."""
+    unasked = config.getoption("-m") == "not live"
+    return True if unasked and collection_path.name in OF_PLUGINS else None
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

@@ -130,6 +130,7 @@ def misplace(tree: Tree, place: str) -> None:
 def upload_of(tree: Tree, content: bytes) -> None:
     """Leave content in an upload session."""
     session = start(tree.client, "other").partition("?")[0].rpartition("/")[2]
+    tree.put(paths.upload_started("other", session), b"2026-01-02T03:04:05Z")
     tree.put(paths.upload_data("other", session), content)
 
 
