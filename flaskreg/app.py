@@ -82,6 +82,7 @@ class RegistryApp(Flask):
         A server that forks calls it after that; else the first request does.
         """
         self._begun = True
+        self.site.registry.start()
         for sink in self.site.sinks:
             sink.start()
         self.background.start()
@@ -91,6 +92,7 @@ class RegistryApp(Flask):
         self.background.stop()
         for sink in self.site.sinks:
             sink.stop()
+        self.site.registry.stop()
 
     def check_storage(self) -> None:
         """See that the storage can be used, by writing to it unless it is read-only.

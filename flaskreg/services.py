@@ -452,6 +452,15 @@ class Registry(ABC):
         del namespace, host
         return name
 
+    def start(self) -> None:
+        """Begin what goes on in this process beside requests; by default nothing.
+
+        Called in each process of a server, after it was forked, before it serves.
+        """
+
+    def stop(self) -> None:
+        """End it, when the process has served its last request."""
+
     def repositories(self, limit: int, last: str = "") -> Sequence[str]:
         """Return the names of at most *limit* repositories after *last*."""
         names = []

@@ -154,6 +154,36 @@ class Upstream(Remote):
     )
 
 
+class Prefetch(Section):
+    """``proxy.prefetch[]``."""
+
+    images: list[str] = Field(
+        description=(
+            "What is had ahead of time, as `flaskreg mirror` takes it: "
+            "`docker.io/library/debian:bookworm`; without a tag or digest all tags."
+        ),
+    )
+    timetable: str = Field(
+        default="24h",
+        description=(
+            "When: a duration, first at the start, or five fields as cron has them, "
+            "in UTC: `0 3 * * *`."
+        ),
+    )
+    platforms: list[str] = Field(
+        default_factory=list,
+        description="The platforms of an index, such as `linux/arm64`; empty: all.",
+    )
+    tags: list[str] = Field(
+        default_factory=list,
+        description="Globs of the tags of an image without one; empty: all.",
+    )
+    referrers: bool = Field(
+        default=True,
+        description="Whether signatures and what else refers to an image come too.",
+    )
+
+
 class Proxy(Remote):
     """``proxy``: pull-through caches of other registries."""
 
@@ -167,6 +197,34 @@ class Proxy(Remote):
     ttl: Seconds = Field(
         default=604800.0,
         description="How long content is kept; 0 or less: for ever.",
+    )
+    maxbytes: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "The most bytes of all that is cached; what was used least recently goes "
+            "first. 0: no limit."
+        ),
+    )
+    highwater: int = Field(
+        default=95,
+        ge=1,
+        le=100,
+        description="The percent of `proxy.maxbytes` from which content is removed.",
+    )
+    lowwater: int = Field(
+        default=85,
+        ge=1,
+        le=100,
+        description="The percent of it down to which content is removed then.",
+    )
+    minfree: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "The bytes that stay free on the disk of the filesystem driver. "
+            "0: no limit."
+        ),
     )
     cachewritetimeout: Seconds = Field(
         default=300.0,
@@ -185,10 +243,24 @@ class Proxy(Remote):
         description="Registries that are cached beside the local repositories.",
     )
 
+    prefetch: list[Prefetch] = Field(
+        default_factory=list,
+        description="What is had ahead of time, and when.",
+    )
+
     @property
     def configured(self) -> bool:
         """Whether any registry is to be cached."""
         return bool(self.remoteurl or self.upstreams)
+
+    @model_validator(mode="after")
+    def _low_is_not_above_high(self) -> Proxy:
+        if self.lowwater > self.highwater:
+            raise ValueError(
+                f"proxy.lowwater: {self.lowwater} is above proxy.highwater, "
+                f"{self.highwater}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Proxy:

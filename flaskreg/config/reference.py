@@ -52,8 +52,13 @@ OURS = (
     "proxy.mode",
     "proxy.tagttl",
     "proxy.staleifgone",
+    "proxy.maxbytes",
+    "proxy.highwater",
+    "proxy.lowwater",
+    "proxy.minfree",
     "proxy.workdir",
     "proxy.upstreams",
+    "proxy.prefetch",
 )
 """Keys that distribution has not, and ignores in a file that serves both."""
 

@@ -29,6 +29,8 @@ SPECIAL: dict[str, tuple[Any, Any]] = {
     "http.host": ("https://r.example.com", "https://r.example.com"),
     "http.trustedproxies": (["10.0.0.0/8", "unix"], ["10.0.0.0/8", "unix"]),
     "manifests.options": (["a", "b"], ["a", "b"]),
+    "proxy.highwater": (90, 90),
+    "proxy.lowwater": (80, 80),
     **{
         f"{section}{name}": sample
         for section in ("proxy.", "proxy.upstreams[].")
@@ -60,6 +62,10 @@ BESIDE = {
 
 UPSTREAM = {"prefix": "other", "remoteurl": "https://other.example.com"}
 """What each of ``proxy.upstreams`` must have."""
+
+REQUIRED = {"upstreams[]": UPSTREAM, "prefetch[]": {"images": ["other/app"]}}
+"""What must stand in each item of a list."""
+
 """What must stand beside a key so that it may be set."""
 
 MOVED = {
@@ -110,8 +116,7 @@ def nested(name: str, value: Any) -> dict[str, Any]:
     *path, last = name.split(".")
     tree = {**BESIDE.get(name, {}), last: value}
     for part in reversed(path):
-        if part == "upstreams[]":
-            tree = UPSTREAM | tree
+        tree = REQUIRED.get(part, {}) | tree
         tree = {part.removesuffix("[]"): [tree] if part.endswith("[]") else tree}
     return tree
 

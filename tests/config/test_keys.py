@@ -16,7 +16,7 @@ from flaskreg.config.shapes import iter_keys
 
 from .conftest import Load
 from .samples import BESIDE
-from .samples import UPSTREAM
+from .samples import REQUIRED
 from .samples import leaves
 from .samples import nested
 from .samples import read
@@ -52,9 +52,10 @@ def variables(name: str) -> list[str]:
 
 
 def beside(name: str, variable: str) -> dict[str, str]:
-    if ".upstreams[]." in name:
-        above = variable[: variable.index("_0_") + 2]
-        return {f"{above}_{key.upper()}": it for key, it in UPSTREAM.items()}
+    for part, required in REQUIRED.items():
+        if f".{part}." in name:
+            above = variable[: variable.index("_0_") + 2]
+            return {f"{above}_{key.upper()}": str(it) for key, it in required.items()}
     above = variable.rpartition("_")[0]
     return {f"{above}_{key.upper()}": it for key, it in BESIDE.get(name, {}).items()}
 

@@ -31,6 +31,10 @@ def text(**proxy: Any) -> str:
         ({"upstreams": [{"remoteurl": "https://a"}]}, "proxy.upstreams[0].prefix"),
         ({"upstreams": [{**UPSTREAM, "prefix": "A:1"}]}, "beginning of repository"),
         ({"upstreams": [{**UPSTREAM, "tagtl": "1s"}]}, "did you mean"),
+        ({"maxbytes": -1}, "proxy.maxbytes"),
+        ({"highwater": 101}, "proxy.highwater"),
+        ({"lowwater": 96}, "proxy.lowwater: 96 is above proxy.highwater, 95"),
+        ({"prefetch": [{"timetable": "6h"}]}, "proxy.prefetch[0].images"),
         ({"upstreams": [UPSTREAM, UPSTREAM]}, "two have the prefix other"),
         (
             {"upstreams": [{**UPSTREAM, "host": "h", "prefix": it} for it in "ab"]},

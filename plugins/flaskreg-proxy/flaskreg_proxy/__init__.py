@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flaskreg import hookimpl
@@ -13,11 +14,16 @@ from flaskreg.driver import StorageDriver
 from flaskreg.services import Registry
 from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.downloads import Downloads
-from flaskreg_proxy.eviction import Eviction
 from flaskreg_proxy.lifetimes import Endless
 from flaskreg_proxy.lifetimes import Lifetimes
+from flaskreg_proxy.prefetch import make_jobs
 from flaskreg_proxy.registry import ProxyRegistry
+from flaskreg_proxy.scheduling import GuardedRegistry
+from flaskreg_proxy.scheduling import Job
+from flaskreg_proxy.scheduling import Limits
+from flaskreg_proxy.scheduling import Scheduler
 from flaskreg_proxy.tokens import TokenStore
+from flaskreg_proxy.upstreams import Upstreams
 from flaskreg_proxy.upstreams import make_upstreams
 from flaskreg_proxy.workplace import Workplace
 
@@ -26,10 +32,31 @@ if TYPE_CHECKING:
     import click
 
 
-def make_lifetimes(settings: Settings, driver: StorageDriver) -> Lifetimes:
+def make_lifetimes(
+    settings: Settings,
+    driver: StorageDriver,
+    cache: DescriptorCache,
+    upstreams: Upstreams,
+    jobs: Sequence[Job],
+) -> Lifetimes:
     """Return what decides how long content stays."""
-    del settings, driver
-    return Endless()
+    proxy = settings.proxy
+    limits = Limits(
+        ttl=proxy.ttl,
+        max_bytes=proxy.maxbytes or None,
+        high=proxy.highwater / 100,
+        low=proxy.lowwater / 100,
+        min_free=proxy.minfree or None,
+    )
+    if not limits.bounded and not jobs:
+        return Endless()
+    return Scheduler(
+        driver,
+        limits,
+        cache=cache,
+        covers=lambda name: upstreams.find(name) is not None,
+        jobs=jobs,
+    )
 
 
 def make_proxy(
@@ -43,16 +70,19 @@ def make_proxy(
     if not proxy.configured:
         return registry
     workplace = Workplace(driver, proxy.workdir)
-    lifetimes = make_lifetimes(settings, driver)
+    upstreams = make_upstreams(proxy, TokenStore(workplace))
+    jobs = make_jobs(proxy.prefetch, upstreams, lambda: made)
+    lifetimes = make_lifetimes(settings, driver, cache, upstreams, jobs)
     downloads = Downloads(workplace, lifetimes, proxy.cachewritetimeout, Counters())
-    return ProxyRegistry(
+    made = ProxyRegistry(
         registry,
-        make_upstreams(proxy, TokenStore(workplace)),
+        GuardedRegistry(registry, lifetimes.hold),
+        upstreams,
         downloads,
         lifetimes,
-        Eviction(driver, cache),
         settings.manifests.maxbytes,
     )
+    return made
 
 
 @hookimpl(wrapper=True)

@@ -14,6 +14,8 @@ from flaskreg.descriptor import Descriptor
 from flaskreg.digest import Digest
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import RegistryError
+from flaskreg.handover import ContentRequest
+from flaskreg.handover import Handover
 from flaskreg.lru import LRU
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import BlobStore
@@ -115,7 +117,7 @@ class ProxyBlobs(BlobStore):
                 counters.blob_misses += 1
             else:
                 counters.blob_hits += 1
-                self._touch(descriptor)
+                self.renew(descriptor)
             return cast("BinaryIO", PinnedReader(reader, pins.pop_all()))
 
     def redirect(self, descriptor: Descriptor, method: str) -> str | None:
@@ -124,8 +126,27 @@ class ProxyBlobs(BlobStore):
             return None
         url = self._local.redirect(descriptor, method)
         if url is not None:
-            self._touch(descriptor)
+            self.renew(descriptor)
         return url
+
+    def hand_over(
+        self, descriptor: Descriptor, request: ContentRequest
+    ) -> Handover | None:
+        """Return how somebody else sends what is here."""
+        if isinstance(descriptor, Missing):
+            return None
+        found = self._local.hand_over(descriptor, request)
+        if found is not None:
+            self.renew(descriptor)
+        return found
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether a blob is here."""
+        try:
+            self._local.stat(digest)
+        except BlobUnknown:
+            return False
+        return True
 
     def put(self, content: bytes, media_type: str) -> Descriptor:
         """Refuse: nothing is pushed to a cache."""
@@ -142,7 +163,8 @@ class ProxyBlobs(BlobStore):
         del digest
         raise self._context.refusal()
 
-    def _touch(self, descriptor: Descriptor) -> None:
+    def renew(self, descriptor: Descriptor) -> None:
+        """Count what is here as used."""
         context = self._context
         context.lifetimes.touch(
             context.local.name, "blob", descriptor.digest, descriptor.size
@@ -190,11 +212,12 @@ class ProxyBlobs(BlobStore):
             descriptor = self._local.stat(digest)
             self._local.open(descriptor).close()
             return descriptor
-        for holder in self._context.holders(digest, _HOLDERS):
-            with suppress(BlobUnknown):
-                mounted = self._local.mount(digest, holder)
-                if mounted is not None:
-                    self._local.open(mounted).close()
-                    self._touch(mounted)
-                    return mounted
+        with self._context.lifetimes.hold(digest if digest.canonical else None):
+            for holder in self._context.holders(digest, _HOLDERS):
+                with suppress(BlobUnknown):
+                    mounted = self._local.mount(digest, holder)
+                    if mounted is not None:
+                        self._local.open(mounted).close()
+                        self.renew(mounted)
+                        return mounted
         return None

@@ -16,13 +16,10 @@ from rich.progress import TimeRemainingColumn
 from rich.progress import TransferSpeedColumn
 
 from flaskreg.app import create_app
-from flaskreg.config import ConfigError
 from flaskreg.config import load_settings
-from flaskreg.errors import RegistryError
-from flaskreg.names import parse_name
-from flaskreg.names import parse_reference
 from flaskreg.services import Registry
-from flaskreg.services import Repository
+from flaskreg_proxy.images import not_cached
+from flaskreg_proxy.images import parse_image
 from flaskreg_proxy.mirroring import Choice
 from flaskreg_proxy.mirroring import Mirroring
 from flaskreg_proxy.mirroring import Outcome
@@ -120,24 +117,15 @@ def mirror(
     _conclude(mirroring.outcome)
 
 
-def _parse(registry: Registry, image: str) -> tuple[Repository, str | None]:
+def _parse(registry: Registry, image: str) -> tuple[ProxyRepository, str | None]:
     """Return the cached repository of an image, and the tag or digest.
 
     :raises ConfigError: it is not one that is cached.
     """
-    name, at, text = image.partition("@")
-    if not at and ":" in name.rpartition("/")[2]:
-        name, _, text = name.rpartition(":")
-    try:
-        located = registry.locate(parse_name(name), None, "")
-        repository = registry.repository(located)
-        reference = parse_reference(text) if text else None
-    except RegistryError as error:
-        raise ConfigError(f"{image}: {error}") from None
+    name, reference = parse_image(registry.locate, image)
+    repository = registry.repository(name)
     if not isinstance(repository, ProxyRepository):
-        raise ConfigError(
-            f"{image}: not below the prefix of one of proxy.upstreams, so not cached"
-        )
+        raise not_cached(image)
     return repository, reference
 
 

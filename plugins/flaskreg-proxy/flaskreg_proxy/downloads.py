@@ -60,6 +60,9 @@ PAUSES = (0.0, 0.2, 1.0, 3.0, 6.0)
 #: how often a download is begun anew that ends before its first byte.
 ATTEMPTS = 3
 
+#: how long a download waits until there is room for it in the cache, in seconds.
+ROOM = 10.0
+
 #: how often the process that fills looks whether anybody waits elsewhere, in seconds.
 _LOOK = 1.0
 
@@ -210,7 +213,11 @@ class Download(threading.Thread):
                 watched = True
                 with self._presence.here():
                     lease = self._watch()
+            if lease is None:
+                return
             try:
+                if self.growth.passed_on:
+                    return
                 if self._source.find(self.digest) is not None:
                     return
                 if watched:
@@ -225,13 +232,16 @@ class Download(threading.Thread):
 
     # Watching
 
-    def _watch(self) -> Lease:
+    def _watch(self) -> Lease | None:
         """Follow the file until its lease is free, and return the lease.
 
+        :returns: ``None`` when the file is complete, and nobody keeps it.
         :raises DownloadCut: nobody here reads it any more.
         """
         while True:
             self._observe()
+            if self.growth.passed_on:
+                return None
             lease = Lease.take(f"{self._file}.lease")
             if lease is not None:
                 self._observe()
@@ -242,6 +252,8 @@ class Download(threading.Thread):
 
     def _observe(self) -> None:
         """See how far the file is, unless it is a new one after a failure."""
+        if self.growth.passed_on:
+            return
         try:
             if not self.growth.attached:
                 self.growth.attach(os.open(self._file, os.O_RDONLY | os.O_CLOEXEC))
@@ -290,8 +302,10 @@ class Download(threading.Thread):
                 raise DownloadCut
             digesters = [make_digester(it) for it in {CANONICAL, self.digest.algorithm}]
             self._go_on(descriptor, digesters)
-            self._receive(descriptor, digesters)
-            self._store(digesters)
+            lifetimes = self._downloads.lifetimes
+            with lifetimes.room(self.growth.size, ROOM) as given:
+                self._receive(descriptor, digesters)
+                self._end(digesters, keep=given)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise InsufficientStorage from error
@@ -368,8 +382,8 @@ class Download(threading.Thread):
             _log.info("proxy: %s: nobody waits for it any more", self.digest)
             raise DownloadCut
 
-    def _store(self, digesters: list[Digester]) -> None:
-        """Make the file a blob, when it is the right one.
+    def _end(self, digesters: list[Digester], *, keep: bool) -> None:
+        """Make the file a blob when it is the right one, and there is room for it.
 
         :raises UpstreamFailed: it is not; nothing is kept of it.
         """
@@ -378,10 +392,17 @@ class Download(threading.Thread):
             os.unlink(self._file)
             _log.error("proxy: the upstream sent wrong content for %s", self.digest)
             raise UpstreamFailed(message="the upstream sent wrong content")
-        descriptor = Descriptor(OCTET_STREAM, known[CANONICAL], self.growth.size)
-        self._downloads.workplace.store(self._source.local, self.digest, descriptor)
+        if keep:
+            self._store(Descriptor(OCTET_STREAM, known[CANONICAL], self.growth.size))
+        else:
+            _log.info("proxy: %s: no room for it in the cache", self.digest)
+            os.unlink(self._file)
+            self.growth.pass_on()
         with suppress(FileNotFoundError):
             os.unlink(f"{self._file}.readers")
-        self._downloads.lifetimes.touch(
-            self.name_here, "blob", descriptor.digest, descriptor.size
-        )
+
+    def _store(self, descriptor: Descriptor) -> None:
+        lifetimes = self._downloads.lifetimes
+        with lifetimes.pinned(descriptor.digest):
+            self._downloads.workplace.store(self._source.local, self.digest, descriptor)
+            lifetimes.touch(self.name_here, "blob", descriptor.digest, descriptor.size)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import time
 
+from flaskreg.lru import LRU
 from flaskreg_proxy.lease import Lease
 from flaskreg_proxy.lease import key_of
 from flaskreg_proxy.workplace import Workplace
+
+
+#: look-ups that a process remembers.
+_REMEMBERED = 65536
 
 
 class Freshness:
@@ -21,6 +26,23 @@ class Freshness:
 
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
+        self._asked: LRU[tuple[str, str], float] = LRU(_REMEMBERED)
+
+    def is_fresh(self, repository: str, what: str, ttl: float) -> bool:
+        """Whether it was looked up less than *ttl* seconds ago.
+
+        What this process remembers needs no look at the file: others can only have
+        looked it up later.
+        """
+        now, key = time.monotonic(), (repository, what)
+        asked = self._asked.get(key)
+        if asked is not None and now - asked < ttl:
+            return True
+        age = self.age(repository, what)
+        if age >= ttl:
+            return False
+        self._asked.set(key, now - age)
+        return True
 
     def age(self, repository: str, what: str) -> float:
         """Return the seconds since it was looked up; endless when it never was."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import threading
 from typing import Any
 from typing import Protocol
 
+
+#: the mode of a file that is verified, and deleted since nobody keeps it.
+_PASSED_ON = 0o400
 
 #: how long a reader sleeps before it looks whether the writer still lives, in seconds.
 _LOOK = 5.0
@@ -81,6 +85,21 @@ class Growth:
     def is_file(self, other: os.stat_result) -> bool:
         """Whether the open file is *other*."""
         return self.attached and os.path.samestat(os.fstat(self._descriptor), other)
+
+    def pass_on(self) -> None:
+        """Tell all who have the file open, in any process, that it is right.
+
+        The file is to be deleted before.
+        """
+        os.fchmod(self._descriptor, _PASSED_ON)
+
+    @property
+    def passed_on(self) -> bool:
+        """Whether the file is complete and verified, and kept by nobody."""
+        if not self.attached:
+            return False
+        found = os.fstat(self._descriptor)
+        return not found.st_nlink and stat.S_IMODE(found.st_mode) == _PASSED_ON
 
     def grow(self, size: int) -> None:
         """Say that there are *size* bytes now."""

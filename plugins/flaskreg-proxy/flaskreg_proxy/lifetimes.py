@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
 from typing import Literal
 from typing import Protocol
 
 from flaskreg.digest import Digest
-
-
-#: takes content out of a repository: its name, ``blob`` or ``manifest``, the digest.
-Remove = Callable[[str, str, Digest], None]
 
 
 class Lifetimes(Protocol):
@@ -33,10 +28,21 @@ class Lifetimes(Protocol):
     def pinned(self, digest: Digest) -> AbstractContextManager[None]:
         """Keep content from being removed while it is received or sent."""
 
-    def start(self, remove: Remove) -> None:
-        """Begin to remove what has had its time; called once in each process.
+    def hold(self, digest: Digest | None) -> AbstractContextManager[None]:
+        """Keep content as :meth:`pinned` does; ``None`` keeps all content."""
 
-        :param remove: takes one thing out of a repository.
+    def room(self, size: int, patience: float) -> AbstractContextManager[bool]:
+        """Have room for content that is stored, and touched, inside.
+
+        :param size: in bytes.
+        :param patience: seconds to wait while other content is removed.
+        :returns: whether there is; without it content is passed on and not kept.
+        """
+
+    def start(self, *, jobs: bool = True) -> None:
+        """Begin to remove what has had its time; called in each process.
+
+        :param jobs: whether this process may do what is on a timetable too.
         """
 
     def close(self) -> None:
@@ -60,7 +66,17 @@ class Endless:
         del digest
         return nullcontext()
 
-    def start(self, remove: Remove) -> None:
+    def hold(self, digest: Digest | None) -> AbstractContextManager[None]:
+        """Nothing is ever removed."""
+        del digest
+        return nullcontext()
+
+    def room(self, size: int, patience: float) -> AbstractContextManager[bool]:
+        """There is always room."""
+        del size, patience
+        return nullcontext(True)
+
+    def start(self, *, jobs: bool = True) -> None:
         """Remove nothing."""
 
     def close(self) -> None:

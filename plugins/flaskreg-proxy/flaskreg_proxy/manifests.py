@@ -29,6 +29,9 @@ from flaskreg_proxy.lease import key_of
 
 _log = logging.getLogger("flaskreg")
 
+#: how long a manifest waits until there is room for it in the cache, in seconds.
+ROOM = 1.0
+
 
 class ProxyManifests(ManifestStore):
     """One view of the manifests, for one request.
@@ -90,7 +93,7 @@ class ProxyManifests(ManifestStore):
             held = manifest.digest
         if held is not None:
             self._renew(tag, held)
-        return self._served(self._local.get_tagged(tag))
+        return self._served(self._get_looked_up(tag))
 
     def put(
         self,
@@ -117,11 +120,14 @@ class ProxyManifests(ManifestStore):
         return told
 
     def _served(self, manifest: Manifest) -> Manifest:
-        context = self._context
-        size = len(manifest.content)
-        context.counters.manifest_bytes_pushed += size
-        context.lifetimes.touch(self._name, "manifest", manifest.digest, size)
+        self._context.counters.manifest_bytes_pushed += len(manifest.content)
+        self._touch(manifest)
         return manifest
+
+    def _touch(self, manifest: Manifest) -> None:
+        self._context.lifetimes.touch(
+            self._name, "manifest", manifest.digest, len(manifest.content)
+        )
 
     # Tags
 
@@ -137,13 +143,22 @@ class ProxyManifests(ManifestStore):
         context = self._context
         if context.upstream.offline:
             return True
-        age = context.freshness.age(self._name, tag)
-        if age < context.upstream.settings.tagttl:
+        if context.freshness.is_fresh(
+            self._name, tag, context.upstream.settings.tagttl
+        ):
             return True
         if context.upstream.client.spent:
             self._mark("the upstream registry asks to be spared")
             return True
         return False
+
+    def _get_looked_up(self, tag: str) -> Manifest:
+        """Return what a tag names that was looked up, also when it just went."""
+        try:
+            return self._local.get_tagged(tag)
+        except ManifestUnknown:
+            self._look_up_new(tag)
+            return self._local.get_tagged(tag)
 
     def _look_up_new(self, tag: str) -> None:
         """Get a tag that is not here."""
@@ -264,8 +279,16 @@ class ProxyManifests(ManifestStore):
         context = self._context
         got = context.remote.get_manifest(reference, budget)
         context.counters.manifest_bytes_pulled += len(got.content)
+        lifetimes = context.lifetimes
         try:
-            return self._local.put(got.content, got.media_type, digest, tags)
+            # A manifest is small: one for which there is no room yet is kept, too.
+            with (
+                lifetimes.room(len(got.content), ROOM),
+                lifetimes.pinned(Digest.of(got.content)),
+            ):
+                manifest = self._local.put(got.content, got.media_type, digest, tags)
+                self._touch(manifest)
+                return manifest
         except DigestInvalid as error:
             _log.error("proxy: the upstream sent a wrong manifest for %s", reference)
             raise UpstreamFailed(

@@ -19,9 +19,9 @@ from flaskreg.digest import Digest
 from flaskreg.errors import ManifestUnknown
 from flaskreg.errors import RegistryError
 from flaskreg.manifest import Manifest
-from flaskreg.services import Repository
 from flaskreg_proxy.blobs import Missing
 from flaskreg_proxy.errors import UpstreamLimited
+from flaskreg_proxy.repository import ProxyRepository
 
 
 T = TypeVar("T")
@@ -35,6 +35,10 @@ SUFFIXES = (".sig", ".att", ".sbom")
 _STEP = 1 << 20
 #: by which an index says to which of its manifests another one belongs.
 _BELONGS_TO = "vnd.docker.reference.digest"
+
+
+class Ended(Exception):
+    """A run was told to end before it was done."""
 
 
 class Progress(Protocol):
@@ -85,18 +89,29 @@ class Mirroring:
     :param choice: what is wanted.
     :param progress: told of what goes on.
     :param jobs: blobs that are received at once.
+    :param go_on: asked now and then; ``False`` ends the run.
     """
 
-    def __init__(self, choice: Choice, progress: Progress, jobs: int) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        progress: Progress,
+        jobs: int,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.outcome = Outcome()
         self._choice = choice
         self._progress = progress
         self._pool = ThreadPoolExecutor(jobs)
         self._lock = threading.Lock()
+        self._go_on = go_on
         self._seen: set[tuple[str, str]] = set()
 
-    def run(self, repository: Repository, reference: str | None) -> None:
-        """Mirror a tag or digest of a repository, or its tags."""
+    def run(self, repository: ProxyRepository, reference: str | None) -> None:
+        """Mirror a tag or digest of a repository, or its tags.
+
+        :raises Ended: it was told to.
+        """
         if reference is not None:
             references: Sequence[str] = [reference]
         else:
@@ -109,7 +124,7 @@ class Mirroring:
         """Wait for what is on its way."""
         self._pool.shutdown()
 
-    def _tags(self, repository: Repository) -> Sequence[str]:
+    def _tags(self, repository: ProxyRepository) -> Sequence[str]:
         globs = self._choice.tags or ("*",)
         return [
             tag
@@ -117,7 +132,7 @@ class Mirroring:
             if any(fnmatch.fnmatchcase(tag, glob) for glob in globs)
         ]
 
-    def _image(self, repository: Repository, reference: str) -> None:
+    def _image(self, repository: ProxyRepository, reference: str) -> None:
         manifests = repository.manifests()
         what = f"{repository.name}:{reference}"
 
@@ -132,7 +147,7 @@ class Mirroring:
                 self._progress.say(f"{what}: {sentence}")
             self._manifest(repository, manifest)
 
-    def _manifest(self, repository: Repository, manifest: Manifest) -> None:
+    def _manifest(self, repository: ProxyRepository, manifest: Manifest) -> None:
         """Mirror what a manifest lists, and what refers to it."""
         if not self._first(repository.name, manifest.digest):
             return
@@ -171,7 +186,7 @@ class Mirroring:
             for wanted in self._choice.platforms
         )
 
-    def _referrers(self, repository: Repository, subject: Digest) -> None:
+    def _referrers(self, repository: ProxyRepository, subject: Digest) -> None:
         what = f"referrers of {repository.name}@{subject}"
         listed = self._try(
             what, lambda: list(repository.referrers.iter_referrers(subject))
@@ -181,7 +196,7 @@ class Mirroring:
         for suffix in SUFFIXES:
             self._signature(repository, subject.replace(":", "-") + suffix)
 
-    def _signature(self, repository: Repository, tag: str) -> None:
+    def _signature(self, repository: ProxyRepository, tag: str) -> None:
         """Mirror a tag that may be there."""
         try:
             manifest = self._patiently(lambda: repository.manifests().get_tagged(tag))
@@ -192,7 +207,7 @@ class Mirroring:
             return
         self._manifest(repository, manifest)
 
-    def _blob(self, repository: Repository, listed: Descriptor) -> None:
+    def _blob(self, repository: ProxyRepository, listed: Descriptor) -> None:
         """Receive a blob, unless it is here."""
         what = f"{repository.name}@{listed.digest}"
         self._progress.expect(listed.size)
@@ -201,10 +216,11 @@ class Mirroring:
             self.outcome.blobs += done is not None
         self._progress.advance(listed.size - (done or 0))
 
-    def _receive(self, repository: Repository, digest: Digest) -> int:
+    def _receive(self, repository: ProxyRepository, digest: Digest) -> int:
         """Return how many bytes came, and were told as they did."""
         descriptor = repository.blobs.stat(digest)
         if not isinstance(descriptor, Missing):
+            repository.blobs.renew(descriptor)
             with self._lock:
                 self.outcome.here += descriptor.size
             return 0
@@ -213,6 +229,9 @@ class Mirroring:
             while chunk := reader.read(_STEP):
                 received += len(chunk)
                 self._progress.advance(len(chunk))
+                self._check()
+        if not repository.blobs.holds(digest):
+            self._fail(f"{repository.name}@{digest}: no room for it in the cache")
         with self._lock:
             self.outcome.received += received
         return received
@@ -242,11 +261,22 @@ class Mirroring:
     def _patiently(self, call: Callable[[], T]) -> T:
         """Wait when the upstream asks for it."""
         for _ in range(MOST_WAITS):
+            self._check()
             try:
                 return call()
             except UpstreamLimited as error:
                 if error.seconds > LONGEST_WAIT:
                     raise
                 self._progress.say(f"waiting {error.seconds:.0f} s: {error.message}")
-                time.sleep(error.seconds)
+                self._wait(error.seconds)
         return call()
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._check()
+            time.sleep(min(left, 1.0))
+
+    def _check(self) -> None:
+        if not self._go_on():
+            raise Ended

@@ -60,8 +60,8 @@ class ProxyReferrers(ReferrerStore):
         context = self._context
         if context.upstream.offline:
             return True
-        age = context.freshness.age(context.local.name, subject)
-        return age < context.upstream.settings.tagttl
+        ttl = context.upstream.settings.tagttl
+        return context.freshness.is_fresh(context.local.name, subject, ttl)
 
     def _bring_up_to_date(self, subject: Digest) -> None:
         """Ask the upstream; when it fails, what is here is what there is."""

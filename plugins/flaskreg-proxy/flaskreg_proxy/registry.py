@@ -15,7 +15,6 @@ from flaskreg.services import Scope
 from flaskreg_proxy.context import Context
 from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.downloads import Downloads
-from flaskreg_proxy.eviction import Eviction
 from flaskreg_proxy.freshness import Freshness
 from flaskreg_proxy.lifetimes import Lifetimes
 from flaskreg_proxy.remote import RemoteRepository
@@ -31,28 +30,28 @@ _REPOSITORIES = 4096
 class ProxyRegistry(Registry):
     """Gives cached repositories for the names of upstreams, and local ones else.
 
-    :param registry: the local repositories.
+    :param registry: all repositories as they are here.
+    :param local: those that are pushed to, when that takes more than they are.
     :param upstreams: what is cached.
     :param downloads: on their way.
     :param lifetimes: decides what stays.
-    :param eviction: removes what does not.
     :param manifest_bytes: the most bytes of a manifest.
     """
 
     def __init__(
         self,
         registry: Registry,
+        local: Registry,
         upstreams: Upstreams,
         downloads: Downloads,
         lifetimes: Lifetimes,
-        eviction: Eviction,
         manifest_bytes: int,
     ) -> None:
         self._registry = registry
+        self._local = local
         self._upstreams = upstreams
         self._downloads = downloads
         self._lifetimes = lifetimes
-        self._eviction = eviction
         self._manifest_bytes = manifest_bytes
         self._freshness = Freshness(downloads.workplace)
         self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
@@ -78,12 +77,14 @@ class ProxyRegistry(Registry):
         if repository is not None:
             return repository
         if self._process != os.getpid():
-            self._start()
+            # A program that serves nobody has not said that it begins.
+            self._begin(jobs=False)
         upstream = self._upstreams.find(name)
-        local = self._registry.repository(name)
         if upstream is None:
-            return local
-        repository = ProxyRepository(self._context(upstream, local))
+            repository = self._local.repository(name)
+        else:
+            local = self._registry.repository(name)
+            repository = ProxyRepository(self._context(upstream, local))
         self._memory.set(name, repository)
         return repository
 
@@ -104,12 +105,19 @@ class ProxyRegistry(Registry):
             if origin.limits.current is not None
         }
 
-    def _start(self) -> None:
-        """Begin, in this process, to remove what has had its time."""
+    def start(self) -> None:
+        """Begin to remove what has had its time, and to do what is on a timetable."""
+        self._begin(jobs=True)
+
+    def stop(self) -> None:
+        """Leave that to other processes."""
+        self._lifetimes.close()
+
+    def _begin(self, *, jobs: bool) -> None:
         with self._lock:
-            if self._process != os.getpid():
+            if self._process != os.getpid() or jobs:
                 self._process = os.getpid()
-                self._lifetimes.start(self._eviction.remove)
+                self._lifetimes.start(jobs=jobs)
 
     def _context(self, upstream: Upstream, local: Repository) -> Context:
         there = upstream.there(local.name)

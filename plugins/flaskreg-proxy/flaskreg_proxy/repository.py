@@ -41,10 +41,14 @@ class NoUploads(UploadStore):
         raise self._context.refusal()
 
     def resume(
-        self, session_id: str, owner: str = "", promised: datetime | None = None
+        self,
+        session_id: str,
+        owner: str = "",
+        promised: datetime | None = None,
+        expected: int | None = None,
     ) -> UploadSession:
         """Know none; the answer is CNCF distribution's."""
-        del session_id, owner, promised
+        del session_id, owner, promised, expected
         raise BlobUploadInvalid
 
 
@@ -53,6 +57,8 @@ class ProxyRepository(Repository):
 
     :param context: what they share.
     """
+
+    blobs: ProxyBlobs
 
     def __init__(self, context: Context) -> None:
         self.name = context.local.name

@@ -7,7 +7,9 @@ import os
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,6 @@ import flaskreg_proxy
 import pytest
 from builders import Client
 from builders import image
-from flaskreg_proxy.eviction import CONDEMNED
-from flaskreg_proxy.eviction import Eviction
-from flaskreg_proxy.lifetimes import Remove
 from flaskreg_proxy.registry import ProxyRegistry
 from werkzeug.serving import make_server
 
@@ -26,8 +25,6 @@ from flaskreg.app import RegistryApp
 from flaskreg.config import Settings
 from flaskreg.digest import Digest
 from flaskreg.driver import PathNotFound
-from flaskreg.errors import BlobUnknown
-from flaskreg.errors import ManifestUnknown
 from flaskreg.mediatypes import OCI_MANIFEST
 from flaskreg.services import AddEtagToTag
 from flaskreg.services import ManifestNotModified
@@ -47,7 +44,9 @@ class Recorder:
     def __init__(self) -> None:
         self.touched: list[tuple[str, str, str, int]] = []
         self.pins: list[str] = []
-        self.remove: Remove | None = None
+        self.started: list[bool] = []
+        self.asked: list[int] = []
+        self.full = False
 
     def touch(self, repository: str, kind: str, digest: Digest, size: int) -> None:
         self.touched.append((repository, kind, digest, size))
@@ -58,9 +57,17 @@ class Recorder:
         yield
         self.pins.remove(digest)
 
-    def start(self, remove: Remove) -> None:
-        assert self.remove is None
-        self.remove = remove
+    def hold(self, digest: Digest | None) -> AbstractContextManager[None]:
+        return nullcontext() if digest is None else self.pinned(digest)
+
+    @contextmanager
+    def room(self, size: int, patience: float) -> Iterator[bool]:
+        assert patience > 0
+        self.asked.append(size)
+        yield not self.full
+
+    def start(self, *, jobs: bool = True) -> None:
+        self.started.append(jobs)
 
     def close(self) -> None:
         """Nothing goes on."""
@@ -143,8 +150,9 @@ def test_lifetimes_are_told_and_hold_what_is_in_flight(
     digest = Digest.of(MANIFEST)
     manifest = ("up/team/app", "manifest", digest, len(MANIFEST))
     blob = ("up/team/app", "blob", DIGEST, len(CONTENT))
-    assert lifetimes.touched == [manifest, blob, manifest, blob]
-    assert lifetimes.remove is not None
+    assert lifetimes.touched == [manifest, manifest, blob, manifest, blob]
+    assert lifetimes.asked == [len(MANIFEST), len(CONTENT)]
+    assert lifetimes.started[0] is True
     assert lifetimes.pins == []
     blobs = cache.site.registry.repository("up/team/app").blobs
     reader = blobs.open(blobs.stat(DIGEST))
@@ -204,7 +212,25 @@ def test_the_counters(cache: RegistryApp) -> None:
     assert registry.rate_limits() == {}
 
 
-# Removal
+# What there is no room for
+
+
+def test_what_has_no_room_is_passed_on(cache: RegistryApp, lifetimes: Recorder) -> None:
+    """Every time that it is asked for, and nothing is left of it."""
+    lifetimes.full = True
+    for _ in range(2):
+        assert pull(cache, f"blobs/{DIGEST}").data == CONTENT
+        settle()
+        assert not is_stored(cache, DIGEST)
+    registry = cache.site.registry
+    assert isinstance(registry, ProxyRegistry)
+    assert registry.counters.blob_misses == 2
+    growing = registry._downloads.workplace.download(DIGEST)
+    assert os.listdir(os.path.dirname(growing)) == []
+    lifetimes.full = False
+    assert pull(cache, f"blobs/{DIGEST}").data == CONTENT
+    settle()
+    assert is_stored(cache, DIGEST)
 
 
 def is_stored(app: RegistryApp, digest: Digest) -> bool:
@@ -215,95 +241,35 @@ def is_stored(app: RegistryApp, digest: Digest) -> bool:
     return True
 
 
-def test_what_is_removed_is_gone_and_comes_again(
-    cache: RegistryApp, lifetimes: Recorder
-) -> None:
-    """Link, content and every descriptor; whoever reads it goes on reading."""
-    registry = cache.site.registry
-    blobs = registry.repository("up/team/app").blobs
-    pull(cache, "manifests/v1")
-    pull(cache, f"blobs/{DIGEST}").close()
-    settle()
-    reader = blobs.open(blobs.stat(DIGEST))
-    assert lifetimes.remove is not None
-    for _ in range(2):
-        lifetimes.remove("up/team/app", "blob", DIGEST)
-        lifetimes.remove("up/team/app", "manifest", Digest.of(MANIFEST))
-    assert not is_stored(cache, DIGEST)
-    assert not is_stored(cache, Digest.of(MANIFEST))
-    local = registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
-    with pytest.raises(BlobUnknown):
-        local.blobs.stat(DIGEST)
-    assert reader.read(len(CONTENT)) == CONTENT
-    reader.close()
-    assert pull(cache, f"blobs/{DIGEST}").data == CONTENT
-    assert pull(cache, "manifests/v1").data == MANIFEST
-    settle()
+def test_a_push_holds_its_content(cache: RegistryApp, lifetimes: Recorder) -> None:
+    """A local repository is guarded, so that no removal falls into a push."""
+    seen: list[list[str]] = []
+    publish = cache.driver.publish
 
+    def told(*arguments: Any, **more: Any) -> None:
+        seen.append(list(lifetimes.pins))
+        publish(*arguments, **more)
 
-def test_content_that_others_have_stays(
-    cache: RegistryApp, lifetimes: Recorder
-) -> None:
-    """Also in a repository without a manifest; and when it is a manifest there."""
-    registry = cache.site.registry
-    pull(cache, f"blobs/{DIGEST}").close()
-    pull(cache, "manifests/v1")
-    settle()
-    local = registry.repository("mine/only-blobs")
-    assert local.blobs.mount(DIGEST, "up/team/app") is not None
-    assert lifetimes.remove is not None
-    lifetimes.remove("up/team/app", "blob", DIGEST)
-    assert local.blobs.get(DIGEST) == CONTENT
-    digest = Digest.of(MANIFEST)
-    local.uploads.start().commit(digest, [MANIFEST])
-    lifetimes.remove("up/team/app", "manifest", digest)
-    assert local.blobs.get(digest) == MANIFEST
-    repository = registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
-    with pytest.raises(ManifestUnknown):
-        repository.manifests().get(digest)
-
-
-def test_a_push_while_it_is_removed(cache: RegistryApp, lifetimes: Recorder) -> None:
-    """Who pushes the content meanwhile, or only links it, keeps it."""
-    pull(cache, f"blobs/{DIGEST}").close()
-    settle()
-    local = cache.site.registry.repository("mine/app")
-    driver = cache.driver
-    move = driver.move
-
-    def pushed(source: str, destination: str) -> None:
-        move(source, destination)
-        if destination.startswith(CONDEMNED):
-            local.uploads.start().commit(DIGEST, [CONTENT])
-
-    driver.move = pushed  # type: ignore[method-assign]
-    eviction = Eviction(driver, cache_of(cache))
-    eviction.remove("up/team/app", "blob", DIGEST)
-    assert local.blobs.get(DIGEST) == CONTENT
+    cache.driver.publish = told  # type: ignore[method-assign]
+    repository = cache.site.registry.repository("mine/app")
+    repository.uploads.start().commit(DIGEST, [CONTENT])
+    assert [DIGEST] in seen
     assert lifetimes.pins == []
 
 
-def test_a_link_that_is_made_while_it_is_removed(cache: RegistryApp) -> None:
-    """The content comes back."""
-    pull(cache, f"blobs/{DIGEST}").close()
-    settle()
-    driver = cache.driver
-    move = driver.move
-    content = [
-        (paths.link(paths.layer("mine/app", DIGEST)), DIGEST.encode("ascii")),
-    ]
+def test_a_manifest_that_just_went_is_looked_up_again(cache: RegistryApp) -> None:
+    """A removal may fall between the look-up of a tag and the answer."""
+    pull(cache, "manifests/v1")
+    registry = cache.site.registry
+    local = registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
+    links = local.manifests()._revisions._links
+    manifests = registry.repository("up/team/app").manifests()
+    renew = manifests._renew  # type: ignore[attr-defined]
 
-    def linked(source: str, destination: str) -> None:
-        move(source, destination)
-        if destination.startswith(CONDEMNED):
-            driver.publish(content)
+    def removed(tag: str, held: Digest) -> None:
+        renew(tag, held)
+        links.unlink(held)
 
-    driver.move = linked  # type: ignore[method-assign]
-    Eviction(driver, cache_of(cache)).remove("up/team/app", "blob", DIGEST)
-    assert cache.site.registry.repository("mine/app").blobs.get(DIGEST) == CONTENT
-
-
-def cache_of(app: RegistryApp) -> Any:
-    registry = app.site.registry
-    assert isinstance(registry, ProxyRegistry)
-    return registry._eviction._cache
+    manifests._renew = removed  # type: ignore[attr-defined]
+    registry._freshness.is_fresh = lambda *_: False  # type: ignore[attr-defined]
+    assert manifests.get_tagged("v1").content == MANIFEST

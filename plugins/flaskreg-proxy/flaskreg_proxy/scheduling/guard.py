@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from contextlib import ExitStack
+from datetime import datetime
 from typing import BinaryIO
 
 from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
 from flaskreg.digest import Digest
+from flaskreg.handover import ContentRequest
+from flaskreg.handover import Handover
 from flaskreg.lru import LRU
 from flaskreg.manifest import Manifest
 from flaskreg.mediatypes import OCTET_STREAM
@@ -126,6 +129,16 @@ class GuardedBlobs(BlobStore):
         """Return a URL where the client reads the blob itself, or ``None``."""
         return self._blobs.redirect(descriptor, method)
 
+    def hand_over(
+        self, descriptor: Descriptor, request: ContentRequest
+    ) -> Handover | None:
+        """Return how somebody else sends a blob."""
+        return self._blobs.hand_over(descriptor, request)
+
+    def announce(self, descriptor: Descriptor) -> None:
+        """Note that a client was told of a blob."""
+        self._blobs.announce(descriptor)
+
     def put(self, content: bytes, media_type: str = OCTET_STREAM) -> Descriptor:
         """Store a small blob."""
         with self._hold(Digest.of(content)):
@@ -152,9 +165,32 @@ class GuardedUploads(UploadStore):
         """Start a session."""
         return GuardedUpload(self._uploads.start(algorithm, owner), self._hold)
 
-    def resume(self, session_id: str, owner: str = "") -> UploadSession:
+    def promise(self, owner: str = "") -> UploadSession:
+        """Return a session that may begin with its first bytes."""
+        return GuardedUpload(self._uploads.promise(owner), self._hold)
+
+    def take(self, digest: Digest, chunks: Iterable[bytes]) -> Descriptor:
+        """Store a whole blob at once."""
+        if digest.canonical:
+            with self._hold(digest):
+                return self._uploads.take(digest, chunks)
+        session = self.start(digest.algorithm)
+        try:
+            return session.commit(digest, chunks)
+        except BaseException:
+            session.cancel()
+            raise
+
+    def resume(
+        self,
+        session_id: str,
+        owner: str = "",
+        promised: datetime | None = None,
+        expected: int | None = None,
+    ) -> UploadSession:
         """Return a session that was started."""
-        return GuardedUpload(self._uploads.resume(session_id, owner), self._hold)
+        session = self._uploads.resume(session_id, owner, promised, expected)
+        return GuardedUpload(session, self._hold)
 
 
 class GuardedUpload(UploadSession):
@@ -165,28 +201,34 @@ class GuardedUpload(UploadSession):
         self._hold = hold
         self.id = session.id
         self.started_at = session.started_at
-        self.size = session.size
+        self.stored = session.stored
+        self.owner = session.owner
+
+    @property
+    def size(self) -> int:
+        """Return the bytes received so far."""
+        return self._session.size
 
     def append(self, chunks: Iterable[bytes], at: int | None = None) -> int:
         """Append bytes."""
         try:
             return self._session.append(chunks, at)
         finally:
-            self.size = self._session.size
+            self.stored = self._session.stored
 
     def commit(
         self, digest: Digest, chunks: Iterable[bytes] = (), at: int | None = None
     ) -> Descriptor:
         """Append the last bytes, verify, and make the blob readable."""
+        if not digest.canonical:
+            # All content is kept then: not for as long as the client takes.
+            self.append(chunks, at)
+            chunks, at = (), None
         try:
-            if not digest.canonical:
-                # All content is kept then: not for as long as the client takes.
-                self._session.append(chunks, at)
-                chunks, at = (), None
             with self._hold(_kept(digest)):
                 return self._session.commit(digest, chunks, at)
         finally:
-            self.size = self._session.size
+            self.stored = self._session.stored
 
     def cancel(self) -> None:
         """Drop the session."""

@@ -55,14 +55,20 @@ class Jobs:
     :param driver: where their runs are noted.
     :param clock: the wall clock counts.
     :param jobs: what is to be done.
+    :param wanted: whether this worker is to do it.
     """
 
     def __init__(
-        self, driver: StorageDriver, clock: Clock, jobs: Sequence[Job]
+        self,
+        driver: StorageDriver,
+        clock: Clock,
+        jobs: Sequence[Job],
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._driver = driver
         self._clock = clock
         self._jobs = jobs
+        self._wanted = wanted
         self._running: dict[str, threading.Thread] = {}
         self._ending = False
 
@@ -71,7 +77,7 @@ class Jobs:
 
         :param holds: whether this worker still holds the lease.
         """
-        for job in self._jobs:
+        for job in self._jobs if self._wanted() else ():
             running = self._running.get(job.name)
             if running is not None and running.is_alive():
                 continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flaskreg.config import ConfigError
 from flaskreg.driver import StorageDriver
+from flaskreg_proxy.scheduling.places import STATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +79,10 @@ def pace_for(driver: StorageDriver) -> Pace:
 
 def free_bytes(driver: StorageDriver) -> int | None:
     """Return what is free on the disk of a driver of files, or ``None``."""
-    root = getattr(driver, "root", None)
-    if not isinstance(root, str):
+    state = driver.filename(STATE)
+    if state is None:
         return None
+    root = os.path.dirname(state)
     while not os.path.isdir(root):
         # It is made when something is written first.
         root = os.path.dirname(root)

@@ -78,6 +78,7 @@ class Scheduler:
         self._remove: Remove = Unlinker(driver, cache)
         self._lock = threading.Lock()
         self._started = False
+        self._does_jobs = True
         self._closed = False
         self._worker: Worker | None = None
 
@@ -128,7 +129,7 @@ class Scheduler:
         with self._here().room.take(size, patience) as given:
             yield given
 
-    def start(self, remove: Remove | None = None) -> None:
+    def start(self, remove: Remove | None = None, *, jobs: bool = True) -> None:
         """Begin in this process; in each one for itself, after it was forked.
 
         A thread that runs in a process while it is forked may hold what the storage
@@ -137,7 +138,10 @@ class Scheduler:
         :param remove: takes content out of a repository on expiry; called with
             repository, kind and digest, in a thread of any worker, again when it
             raises, and also for what is gone already. ``None`` unlinks it.
+        :param jobs: whether this process may do what is on a timetable too; one that
+            does not serve ends too soon for that.
         """
+        self._does_jobs = jobs
         if remove is not None:
             self._remove = remove
         if self._idle:
@@ -186,7 +190,7 @@ class Scheduler:
             remove=self._call_remove,
             contents=contents,
             survey=survey,
-            jobs=Jobs(self._driver, self._clock, self._jobs),
+            jobs=Jobs(self._driver, self._clock, self._jobs, lambda: self._does_jobs),
         )
         return Worker(tools)
 
