@@ -29,6 +29,7 @@ from flaskreg.mediatypes import OCI_MANIFEST
 from flaskreg.services import AddEtagToTag
 from flaskreg.services import ManifestNotModified
 from flaskreg.storage import paths
+from flaskreg.storage.links import Links
 
 
 CONTENT = b"the content of a layer" * 100
@@ -261,8 +262,7 @@ def test_a_manifest_that_just_went_is_looked_up_again(cache: RegistryApp) -> Non
     """A removal may fall between the look-up of a tag and the answer."""
     pull(cache, "manifests/v1")
     registry = cache.site.registry
-    local = registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
-    links = local.manifests()._revisions._links
+    links = Links(cache.driver, "up/team/app", paths.revision)
     manifests = registry.repository("up/team/app").manifests()
     renew = manifests._renew  # type: ignore[attr-defined]
 
