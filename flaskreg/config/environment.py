@@ -27,6 +27,8 @@ from flaskreg.config.shapes import keys
 
 PREFIX = "REGISTRY_"
 PATH_VARIABLE = "REGISTRY_CONFIGURATION_PATH"
+CLIENTS_VARIABLE = "REGISTRY_AUTH_FILE"
+"""Where skopeo, podman and buildah look for credentials; no setting of a registry."""
 
 UNDERSCORED = frozenset(
     {
@@ -62,6 +64,10 @@ def apply_environment(
     :raises ConfigError: for a value that is no YAML, or an index past a list's end.
     """
     warnings = []
+    if CLIENTS_VARIABLE in environ:
+        warnings.append(
+            f"Ignoring environment variable {CLIENTS_VARIABLE}, which is for clients"
+        )
     for name in sorted(_names(environ), key=_order):
         try:
             _Writer(name, environ[name]).section(tree, model, name.split("_")[1:])
@@ -72,7 +78,9 @@ def apply_environment(
 
 def _names(environ: Mapping[str, str]) -> Iterable[str]:
     return (
-        name for name in environ if name.startswith(PREFIX) and name != PATH_VARIABLE
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name not in (PATH_VARIABLE, CLIENTS_VARIABLE)
     )
 
 

@@ -209,3 +209,10 @@ def test_a_wrong_value_names_its_variable(
 
 def test_a_section_that_is_no_map_is_not_written_over(fails: Fails) -> None:
     assert "is not a map" in fails(HEAD + "http: 5", REGISTRY_HTTP_ADDR=":1")
+
+
+def test_the_credentials_of_clients_are_no_setting(load: Load) -> None:
+    """An operator who uses skopeo has the variable set."""
+    settings = load(REGISTRY_AUTH_FILE="/run/containers/0/auth.json")
+    assert (settings.auth.controller, settings.auth.parameters) == ("none", {})
+    assert any("REGISTRY_AUTH_FILE" in line for line in settings.warnings)
