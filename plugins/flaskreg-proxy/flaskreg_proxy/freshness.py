@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-from flaskreg.lru import LRU
 from flaskreg_proxy.lease import Lease
 from flaskreg_proxy.lease import key_of
 from flaskreg_proxy.workplace import Workplace
@@ -26,7 +25,8 @@ class Freshness:
 
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
-        self._asked: LRU[tuple[str, str], float] = LRU(_REMEMBERED)
+        # Each pull looks here: a plain dictionary is the quickest that threads share.
+        self._asked: dict[tuple[str, str], float] = {}
 
     def is_fresh(self, repository: str, what: str, ttl: float) -> bool:
         """Whether it was looked up less than *ttl* seconds ago.
@@ -41,7 +41,9 @@ class Freshness:
         age = self.age(repository, what)
         if age >= ttl:
             return False
-        self._asked.set(key, now - age)
+        if len(self._asked) >= _REMEMBERED:
+            self._asked.clear()
+        self._asked[key] = now - age
         return True
 
     def age(self, repository: str, what: str) -> float:

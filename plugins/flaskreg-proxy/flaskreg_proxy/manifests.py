@@ -114,14 +114,13 @@ class ProxyManifests(ManifestStore):
 
     def warnings(self, manifest: Manifest) -> Sequence[str]:
         """Return what the options warn of, and whether this may be old."""
-        told = list(self._local.warnings(manifest))
-        if self._stale:
-            told.append(self._stale)
-        return told
+        told = self._local.warnings(manifest)
+        return [*told, self._stale] if self._stale else told
 
     def _served(self, manifest: Manifest) -> Manifest:
-        self._context.counters.manifest_bytes_pushed += len(manifest.content)
-        self._touch(manifest)
+        size, context = len(manifest.content), self._context
+        context.counters.manifest_bytes_pushed += size
+        context.lifetimes.touch(self._name, "manifest", manifest.digest, size)
         return manifest
 
     def _touch(self, manifest: Manifest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from functools import lru_cache
 
 from flaskreg.config.proxy import Proxy
 from flaskreg.config.proxy import Remote
@@ -13,6 +14,10 @@ from flaskreg_proxy.client import DOCKER_HUB
 from flaskreg_proxy.client import UpstreamClient
 from flaskreg_proxy.client import is_docker_hub
 from flaskreg_proxy.tokens import TokenStore
+
+
+#: names whose place here is remembered.
+_REMEMBERED = 4096
 
 
 class Upstream:
@@ -77,6 +82,8 @@ class Upstreams:
     def __init__(self, upstreams: Sequence[Upstream]) -> None:
         self.all = sorted(upstreams, key=lambda it: len(it.prefix), reverse=True)
         self._named = any(upstream.prefix for upstream in upstreams)
+        self._hosts = {each.host: each for each in self.all if each.host}
+        self._here = lru_cache(_REMEMBERED)(self._by_name)
 
     def find(self, name: str) -> Upstream | None:
         """Return the upstream of a name; ``None`` for a local repository."""
@@ -95,8 +102,11 @@ class Upstreams:
         """
         if namespace and self._named:
             return self._by_namespace(namespace.lower()).here(name)
-        if host and (upstream := self._by_host(host.lower())):
+        if host and self._hosts and (upstream := self._by_host(host.lower())):
             return upstream.here(name)
+        return self._here(name)
+
+    def _by_name(self, name: str) -> str:
         found = self.find(name)
         return name if found is None else found.here(name)
 
@@ -107,11 +117,7 @@ class Upstreams:
         raise NameUnknown({"ns": namespace[:255]})
 
     def _by_host(self, host: str) -> Upstream | None:
-        plain = host.rpartition(":")[0] or host
-        for upstream in self.all:
-            if upstream.host and upstream.host in (host, plain):
-                return upstream
-        return None
+        return self._hosts.get(host) or self._hosts.get(host.rpartition(":")[0])
 
 
 def make_upstreams(proxy: Proxy, tokens: TokenStore) -> Upstreams:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from typing import NamedTuple
 
 from flaskreg.digest import Digest
 from flaskreg.digest import parse_digest
@@ -43,7 +42,8 @@ _REMEMBERED = 1 << 17
 _PIECE = 20_000
 
 
-class _Note(NamedTuple):
+@dataclass(slots=True)
+class _Note:
     kind: str
     size: int
     used: float
@@ -85,15 +85,24 @@ class Journal:
         self._pending: dict[Key, _Note] = {}
         self._noted: LRU[Key, float] = LRU(_REMEMBERED)
         self._lost: LRU[Digest, bool] = LRU(_REMEMBERED)
+        #: when the first of what waits was used.
+        self._since = 0.0
         self._sequence = 0
         self._urgent = False
 
     def touch(self, repository: str, kind: str, digest: Digest, size: int) -> None:
         """Note a use, in memory."""
-        key, now = Key(repository, digest), self._clock.steady()
-        note = _Note(kind, size, now)
+        now = self._clock.steady()
         with self._lock:
-            self._pending[key] = note
+            # A plain tuple is found as quickly as it is made.
+            note = self._pending.get((repository, digest))  # type: ignore[call-overload]
+            if note is not None:
+                note.kind, note.size, note.used = kind, size, now
+                return
+            key = Key(repository, digest)
+            if not self._pending:
+                self._since = now
+            self._pending[key] = _Note(kind, size, now)
             if self._noted.get(key) is None or self._lost.get(digest):
                 self._urgent = True
 
@@ -130,9 +139,7 @@ class Journal:
             return False
         if everything or self._urgent:
             return True
-        # Notes stand in the order in which their contents were first used.
-        oldest = next(iter(self._pending.values())).used
-        return self._clock.steady() - oldest >= self._renew
+        return self._clock.steady() - self._since >= self._renew
 
     def _write(self, notes: dict[Key, _Note]) -> None:
         now = self._clock.steady()

@@ -72,6 +72,7 @@ class Scheduler:
         self._cache = cache
         self._covers = covers or _nothing
         self._jobs = tuple(jobs)
+        self._bounded = limits.bounded
         self._idle = not limits.bounded and not jobs
         self._pace = pace or pace_for(driver)
         self._clock = clock or Clock()
@@ -93,7 +94,7 @@ class Scheduler:
 
         :param size: in bytes.
         """
-        if self._limits.bounded and not self._closed:
+        if self._bounded and not self._closed:
             self._here().journal.touch(repository, kind, digest, size)
 
     def pinned(self, digest: Digest) -> AbstractContextManager[None]:
@@ -108,7 +109,7 @@ class Scheduler:
 
         What stores or links content holds it from before that until it is linked.
         """
-        if not self._limits.bounded or self._closed:
+        if not self._bounded or self._closed:
             return nullcontext()
         return self._here().pins.hold(digest)
 

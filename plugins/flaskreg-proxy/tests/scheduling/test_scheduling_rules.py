@@ -13,6 +13,8 @@ from cached import contents
 from flaskreg_proxy.scheduling import Limits
 from flaskreg_proxy.scheduling import limits as module
 from flaskreg_proxy.scheduling import survey
+from flaskreg_proxy.scheduling.journal import Journal
+from flaskreg_proxy.scheduling.journal import iter_pieces
 
 from flaskreg.config import ConfigError
 from flaskreg.defaults.inmemory import InMemoryDriver
@@ -78,6 +80,23 @@ def test_use_renews(make_cached, clock):
     cached.ticks()
     assert cached.stored(digest)
     assert not cached.stored(idle)
+
+
+def test_use_without_a_pause_is_noted(driver, clock):
+    """What is used all the time does not put off the notes, its own and others'."""
+    journal = Journal(driver, "one", clock, renew=15.0)
+    hot, warm = (Digest.of(content) for content in contents(2))
+    for digest in (hot, warm):
+        journal.touch("a", "blob", digest, 1)
+    journal.flush()
+    for _ in range(3):
+        pieces = len(list(iter_pieces(driver, "one")))
+        for _ in range(16):
+            journal.touch("a", "blob", hot, 1)
+            journal.touch("a", "blob", warm, 1)
+            clock.now += 1
+            journal.flush()
+        assert len(list(iter_pieces(driver, "one"))) == pieces + 1
 
 
 def test_manifests_go_too(make_cached, clock):
