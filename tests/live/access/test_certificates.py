@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,20 +58,21 @@ def guarded(
         "mtls": {"user": request.param, "prefix": "tls:", "groups": "ou"},
     }
     config = {
-        "http": {"tls": {"certificate": certificate, "key": key}},
+        "http": {
+            "tls": {
+                "certificate": certificate,
+                "key": key,
+                "clientcas": [str(ours.path)],
+                "clientauth": "verify-client-cert-if-given",
+            }
+        },
         "auth": {"policy": policy},
     }
     file, log = tmp_path / "config.yml", tmp_path / "log"
     file.write_text(yaml.safe_dump(merge(settings(port, root), config)))
-    command = flaskreg_command(1)
-    command[-1:] = [
-        *("--certfile", certificate, "--keyfile", key),
-        *("--ca-certs", str(ours.path), "--cert-reqs", str(int(ssl.CERT_OPTIONAL))),
-        command[-1],
-    ]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command,
+            flaskreg_command(1),
             cwd=Path(__file__).parents[3],
             env=outer_environment(file),
             stdin=subprocess.DEVNULL,
