@@ -90,6 +90,7 @@ def origin() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+    app.stop()
 
 
 @pytest.fixture
@@ -114,6 +115,7 @@ def cache(
     storage["cache"] = {"blobdescriptor": "inmemory"}
     app = create_app(Settings.model_validate({"storage": storage, "proxy": proxy}))
     yield app
+    app.stop()
     registry = app.site.registry
     assert isinstance(registry, ProxyRegistry)
     for upstream in registry._upstreams.all:
