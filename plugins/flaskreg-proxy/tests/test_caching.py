@@ -17,12 +17,14 @@ import flaskreg_proxy
 import pytest
 from builders import Client
 from builders import image
+from flaskreg_proxy.prefetch import Prefetching
 from flaskreg_proxy.registry import ProxyRegistry
 from werkzeug.serving import make_server
 
 from flaskreg import create_app
 from flaskreg.app import RegistryApp
 from flaskreg.config import Settings
+from flaskreg.config.proxy import Prefetch
 from flaskreg.digest import Digest
 from flaskreg.driver import PathNotFound
 from flaskreg.mediatypes import OCI_MANIFEST
@@ -90,6 +92,7 @@ def origin() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+    app.stop()
 
 
 @pytest.fixture
@@ -114,6 +117,7 @@ def cache(
     storage["cache"] = {"blobdescriptor": "inmemory"}
     app = create_app(Settings.model_validate({"storage": storage, "proxy": proxy}))
     yield app
+    app.stop()
     registry = app.site.registry
     assert isinstance(registry, ProxyRegistry)
     for upstream in registry._upstreams.all:
@@ -273,3 +277,26 @@ def test_a_manifest_that_just_went_is_looked_up_again(cache: RegistryApp) -> Non
     manifests._renew = removed  # type: ignore[attr-defined]
     registry._freshness.is_fresh = lambda *_: False  # type: ignore[attr-defined]
     assert manifests.get_tagged("v1").content == MANIFEST
+
+
+def test_a_prefetch_ends_when_it_is_told_and_renews_what_is_here(
+    cache: RegistryApp, lifetimes: Recorder
+) -> None:
+    """What was had ahead of time is not to go before somebody wants it."""
+    registry = cache.site.registry
+    entry = Prefetch(images=["up/team/app:v1"])
+    run = Prefetching(entry, [("up/team/app", "v1")], lambda: registry).run
+    run(lambda: False)
+    assert lifetimes.touched == []
+    assert not is_stored(cache, Digest.of(MANIFEST))
+    run(lambda: True)
+    settle()
+    assert is_stored(cache, DIGEST)
+    lifetimes.touched.clear()
+    run(lambda: True)
+    assert {digest for _, _, digest, _ in lifetimes.touched} == {
+        DIGEST,
+        Digest.of(b"{}"),
+        Digest.of(MANIFEST),
+    }
+    assert lifetimes.pins == []

@@ -87,7 +87,8 @@ def test_fifty_clients_of_four_workers_make_one_download(
     assert size <= upstream3.sent <= size + 4096
     assert stored(cache, digest).stat().st_size == size
     used = sum(path.stat().st_size for path in cache.root.rglob("*") if path.is_file())
-    assert used < size + MIB
+    # A mebibyte is the ballast of the scheduler, which a full disk gives back.
+    assert used < size + 2 * MIB
 
 
 def test_the_first_byte_comes_before_the_last_one_is_here(

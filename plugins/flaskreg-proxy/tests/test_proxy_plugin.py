@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from builders import Client
 from flaskreg_proxy import workplace
+from flaskreg_proxy.lifetimes import Endless
 from flaskreg_proxy.registry import ProxyRegistry
+from flaskreg_proxy.scheduling import Scheduler
 from flaskreg_proxy.workplace import Workplace
 
 from flaskreg import create_app
@@ -45,10 +47,14 @@ def test_making_it_asks_nobody_and_writes_nothing() -> None:
     assert watch(lambda: create_app(settings)) == []
 
 
-def test_a_local_repository_is_as_without_the_plugin() -> None:
+def test_a_local_repository_is_as_without_the_plugin(
+    request: pytest.FixtureRequest,
+) -> None:
     """A resumable push, and the options that look for what a manifest lists."""
     upstream = {"prefix": "up", "remoteurl": "https://registry.invalid"}
-    client = Client(create_app(make_settings(upstreams=[upstream])))
+    app = create_app(make_settings(upstreams=[upstream]))
+    request.addfinalizer(app.stop)
+    client = Client(app)
     response = client.post("/v2/local/blobs/uploads/")
     assert response.status_code == 202
     manifest = (
@@ -73,3 +79,56 @@ def test_the_folder_for_downloads_is_this_users_alone(
     folder.chmod(0o777)
     with pytest.raises(ConfigError, match=r"proxy\.workdir"):
         Workplace(InMemoryDriver(), "").lock("a")
+
+
+UPSTREAM = {"prefix": "up", "remoteurl": "https://registry.invalid"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"images": ["mine/app:v1"]}, "prefetch[0].images: mine/app:v1: not below"),
+        ({"images": ["up/app:a/b"]}, "prefetch[0].images: up/app:a/b: "),
+        ({"images": ["up/app"], "timetable": "1s"}, "prefetch[0].timetable: '1s' is"),
+        ({"images": ["up/app"], "timetable": "0 99 * * *"}, "is no cron expression"),
+    ],
+)
+def test_a_prefetch_that_makes_no_sense_is_one_line(
+    entry: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        create_app(make_settings(upstreams=[UPSTREAM], prefetch=[entry]))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "endless"),
+    [
+        ({}, False),
+        ({"ttl": "0s"}, True),
+        ({"ttl": "0s", "maxbytes": 1000}, False),
+        ({"ttl": "0s", "minfree": 1000}, False),
+        ({"ttl": "0s", "prefetch": [{"images": ["up/app:v1"]}]}, False),
+    ],
+)
+def test_nothing_is_scheduled_where_nothing_is_bounded(
+    proxy: dict[str, Any], endless: bool
+) -> None:
+    registry = create_app(make_settings(upstreams=[UPSTREAM], **proxy)).site.registry
+    assert isinstance(registry, ProxyRegistry)
+    assert isinstance(registry._lifetimes, Endless) == endless
+
+
+def test_only_what_is_cached_is_covered() -> None:
+    """A local repository is no business of the cache."""
+    registry = create_app(make_settings(upstreams=[UPSTREAM])).site.registry
+    assert isinstance(registry, ProxyRegistry)
+    assert isinstance(registry._lifetimes, Scheduler)
+    covers = registry._lifetimes._covers
+    assert [covers(name) for name in ("up/app", "up", "upper/app", "mine/up")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
