@@ -278,7 +278,8 @@ def test_crowd(start_flaskreg: Any, tell: Callable[[str], None]) -> None:
         f"descriptors {before[1]}, {amid[1]}, {after[1]}"
     )
     assert p99 < 1000
-    assert after[0] < before[0] + 48 * MIB
+    # The more plugins are installed, the more each worker unshares of its parent.
+    assert after[0] < before[0] + 128 * MIB
 
 
 def check_readers(readers: list[Client], waited: float) -> None:
