@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,24 @@ def test_distribution_pulls_through(
     for name in (PUBLIC, PRIVATE):
         api = Api(cache.url, name)
         if name in pulled:
-            api.check_holds(image, "one")
+            pull(api, image)
         else:
             url = f"{cache.url}/v2/{name}/manifests/one"
             assert requests.get(url, timeout=60).status_code in (401, 403, 404, 500)
     assert "GET /auth/token" in guarded.text()
+
+
+def pull(api: Api, image: Layout) -> None:
+    """Pull an image, again where distribution read a link that it was writing.
+
+    2.8 links what it has just cached beside the next request, and not atomically; that
+    one is told "invalid checksum digest format".
+    """
+    for left in (4, 3, 2, 1, 0):
+        try:
+            return api.check_holds(image, "one")
+        except AssertionError as error:
+            if not left or not str(error).startswith("500"):
+                raise
+            time.sleep(0.5)
+    return None
