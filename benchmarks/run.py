@@ -133,7 +133,9 @@ def storage_of(storage: str, folder: Path, name: str) -> str:
     return f"s3: {{{pairs}}}\n  redirect: {{disable: true}}"
 
 
-def write_configuration(folder: Path, name: str, port: int, storage: str) -> Path:
+def write_configuration(
+    folder: Path, name: str, port: int, storage: str = "filesystem"
+) -> Path:
     """Write the configuration that all of them are started with."""
     file = folder / f"{name}.yml"
     file.write_text(
