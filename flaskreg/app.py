@@ -334,6 +334,7 @@ def _make_site(
             proxies=TrustedProxies(http.trustedproxies),
         ),
         signer=StateSigner(FixedSecrets(secret) if secret else StoredSecrets(driver)),
+        stores_sessions=bool(secret),
         bulk=BulkLimit(http.threads - http.reservedthreads),
         prefix=http.prefix,
         headers=[

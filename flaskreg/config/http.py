@@ -116,7 +116,8 @@ class Http(Section):
         default=None,
         description=(
             "The key that signs the state of uploads; every process that shares a "
-            "storage needs the same. Unset: made once and kept in the storage."
+            "storage needs the same, another registry too. Unset: made once and kept "
+            "in the storage, and small blobs are pushed with fewer writes."
         ),
     )
     relativeurls: bool | None = Field(

@@ -23,6 +23,9 @@ class Site:
     controller: AccessController
     urls: Urls
     signer: StateSigner
+    #: whether an upload session is stored as soon as its client is told of it, for
+    #: another registry that goes on with it.
+    stores_sessions: bool
     bulk: BulkLimit
     #: where the API begins, with a slash at both ends.
     prefix: str

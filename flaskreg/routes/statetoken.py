@@ -3,8 +3,7 @@
 The form is CNCF distribution's, so that a session that was begun at one registry can go
 on at the other when they share ``http.secret``: the HMAC-SHA256 of a JSON document
 and the document, in URL-safe base64. A session of which nothing is stored yet has one
-more member, ``PromisedTo``; distribution does not know such a session, and tells its
-client to start again.
+more member, ``PromisedTo``; there is none where ``http.secret`` is set.
 """
 
 from __future__ import annotations

@@ -41,10 +41,10 @@ def post_uploads(call: Call) -> Answer:
         return _take_whole(call, _parse_digest(stated))
     algorithm = parse_algorithm(call.arg("digest-algorithm") or CANONICAL)
     uploads, owner = call.repository.uploads, call.grant.principal.name
-    if algorithm == CANONICAL:
-        session = uploads.promise(owner)
-    else:
+    if call.site.stores_sessions or algorithm != CANONICAL:
         session = uploads.start(algorithm, owner)
+    else:
+        session = uploads.promise(owner)
     headers: Headers = []
     if call.site.chunk_min_length is not None:
         headers.append(("OCI-Chunk-Min-Length", str(call.site.chunk_min_length)))

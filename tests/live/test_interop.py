@@ -222,6 +222,31 @@ def test_upload_crosses_over_and_back(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "ours_first", [True, False], ids=["ours-first", "theirs-first"]
+)
+@pytest.mark.parametrize("whole", [True, False], ids=["put", "patch"])
+def test_session_without_bytes_crosses_over(
+    launcher: Launcher, version: str, *, ours_first: bool, whole: bool
+) -> None:
+    """One registry starts a session, and all of the blob goes to the other."""
+    ours = launcher.flaskreg(workers=2)
+    theirs = launcher.distribution(version, root=ours.root)
+    first, second = [ours, theirs] if ours_first else [theirs, ours]
+    api = Api(second.url, "interop/empty")
+    location = moved(second, Api(first.url, "interop/empty").start())
+    data = random.Random("empty").randbytes(100 * KIB)
+    assert api.status(location).status_code == 204
+    if whole:
+        expect(api.commit(location, digest_of(data), data), 201)
+    else:
+        location = api.append(location, data)
+        expect(api.commit(location, digest_of(data)), 201)
+    assert Api(first.url, "interop/empty").pull_blob(digest_of(data)) == data
+    assert not list(ours.tree.glob("repositories/interop/empty/_uploads/*"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_hash_states_are_the_same_bytes(launcher: Launcher, version: str) -> None:
     """After the same chunks both leave the same states under the same names."""
     ours = launcher.flaskreg(workers=1)

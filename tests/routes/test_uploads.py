@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from builders import ALGORITHMS
 from builders import Client
+from builders import GivenDriver
 from builders import blob_url
 from builders import push_blob
 from builders import refused
@@ -28,6 +29,25 @@ MakeApp = Callable[..., RegistryApp]
 CONTENT = bytes(range(256)) * 40
 DIGEST = Digest.of(CONTENT)
 OTHER = Digest.of(b"other")
+
+
+@pytest.fixture(params=["", "shared"], ids=["promised", "stored"])
+def secret(request: pytest.FixtureRequest) -> str:
+    """Return ``http.secret``: where it is set, sessions are stored from the start."""
+    value: str = request.param
+    return value
+
+
+@pytest.fixture
+def app(make_app: MakeApp, secret: str) -> RegistryApp:
+    """Return an application whose sessions are promised, or stored."""
+    return make_app(http={"secret": secret})
+
+
+@pytest.fixture
+def other_app(make_app: MakeApp, app: RegistryApp, secret: str) -> RegistryApp:
+    """Return an application on the storage of :func:`app`, as another worker has."""
+    return make_app((GivenDriver(app.driver),), http={"secret": secret})
 
 
 def patch(
