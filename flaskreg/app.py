@@ -131,7 +131,7 @@ def limit_idle_time(environ: dict[str, Any], seconds: float) -> None:
     gunicorn's threads have no such limit of their own, and reset it for each request.
     """
     socket = environ.get("gunicorn.socket")
-    if socket is not None and seconds:
+    if socket is not None and seconds and socket.gettimeout() != seconds:
         socket.settimeout(seconds)
 
 

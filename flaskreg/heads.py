@@ -14,6 +14,9 @@ LONGEST_HEAD = 64 << 10
 #: the largest body that is waited for, in bytes. Larger ones are bulk transfers.
 SMALL_BODY = 64 << 10
 
+#: in the path of a blob, which may be large.
+_BLOB = b"/blobs/"
+
 _LENGTH = b"\r\ncontent-length:"
 
 
@@ -35,3 +38,10 @@ def is_complete(data: bytes) -> bool:
     if not stated.isdigit() or len(stated) > 9 or b"\r\nexpect:" in head:
         return True
     return int(stated) > SMALL_BODY or len(data) - end - 4 >= int(stated)
+
+
+def is_short(data: bytes) -> bool:
+    """Whether the request that *data* begins with is mostly answered at once."""
+    if data.startswith(b"GET "):
+        return _BLOB not in data[: data.find(b"\r\n")]
+    return data.startswith(b"HEAD ")

@@ -19,6 +19,7 @@ from gunicorn import util
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.http.wsgi import Response
 
+from flaskreg.sending import send_bytes
 from flaskreg.sending import send_file
 
 
@@ -190,7 +191,10 @@ class Reply:
 
     def _begin(self, data: bytes, flags: int = 0) -> None:
         self._headers_sent = True
-        self._conn.sock.sendall(data, flags)
+        if flags:
+            self._conn.sock.sendall(data, flags)
+        else:
+            send_bytes(self._conn.sock, data)
 
     def _send_file(self, file: Any, length: int) -> None:
         descriptor = file.fileno()

@@ -1,4 +1,4 @@
-"""A file on its way to a client, however slow that is, as long as it moves."""
+"""Bytes and files on their way to a client, however slow it is, as long as it moves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ import termios
 
 #: the most bytes that are handed to the system at once.
 _AT_ONCE = 1 << 30
+
+
+def send_bytes(sock: socket.socket, data: bytes) -> None:
+    """Send all of *data*; when the system takes it at once, nothing is waited for.
+
+    A socket with a time-out asks the system first whether it may write.
+
+    :raises TimeoutError: the client took nothing for the time-out of the socket.
+    :raises OSError: the client is gone.
+    """
+    try:
+        sent = os.write(sock.fileno(), data)
+    except BlockingIOError:
+        sent = 0
+    if sent < len(data):
+        sock.sendall(data[sent:])
 
 
 def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> int:

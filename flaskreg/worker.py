@@ -3,7 +3,8 @@
 gunicorn's threaded worker hands a kept-alive connection back to its main loop after
 each request: a queue, a pipe, a poller and the interpreter's lock, for a next request
 that is mostly there already. This one looks for it in the same thread first, for a
-moment, unless other connections wait for a thread.
+moment, unless other connections wait for a thread. And connections that send short
+requests one after the other are all served by one thread (:mod:`flaskreg.hot`).
 
 A thread is given to a request when its head is there, and its body when that is small,
 and never to a client that is silent: beginnings of requests, bodies that nobody reads,
@@ -19,11 +20,13 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import select
 import selectors
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -37,6 +40,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from flaskreg.board import Turn
 from flaskreg.board import shared_board
 from flaskreg.heads import is_complete
+from flaskreg.heads import is_short
+from flaskreg.hot import HotConnections
 from flaskreg.quick import QuickServer
 from flaskreg.socketbody import SocketBody
 
@@ -46,6 +51,12 @@ LINGER = 5
 
 #: how often the worker tells the arbiter that it lives, in seconds.
 HEARTBEAT = 1.0
+
+#: short requests in a row after which a connection is served with others, how many more
+#: it takes after another request, and how long a short one takes at most, in seconds.
+STREAK = 4
+AFTER_LONG = 32
+SHORT = 0.002
 
 #: how long a body that nobody reads is received, so that the client sees its answer,
 #: and how long a connection that is closed waits for the client to do so, in seconds.
@@ -69,6 +80,10 @@ class Outcome(Enum):
     BEGUN = "begun"
     #: an answered request has a body that nobody read.
     UNREAD = "unread"
+    #: the connection is one of those that one thread serves.
+    HOT = "hot"
+    #: a request is whole, and not a short one.
+    LONG = "long"
 
 
 class _Told:
@@ -108,8 +123,14 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._told_exhausted = 0.0
         self._quick = QuickServer(self)
         self._turn = Turn(shared_board(), self.age)
+        self._hot: HotConnections | None = None
         #: connections that wait in the poller for more than their next request.
         self._waiting: dict[Any, None] = {}
+
+    def init_process(self) -> None:
+        """Begin to serve, in the process of the worker."""
+        self._hot = HotConnections(self._step, self._take_back)
+        super().init_process()
 
     @property
     def idle(self) -> float:
@@ -168,6 +189,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         if now - self._told_exhausted >= HEARTBEAT:
             self._told_exhausted = now
             self.log.error("no connection can be accepted: %s", error)
+        self._release_hot()
         self.murder_keepalived(force=True)
         # The listener stays readable: without a pause this would only ask again.
         time.sleep(EXHAUSTED_PAUSE)
@@ -187,6 +209,8 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             outcome = fs.result()
         except Exception:  # noqa: BLE001 - whatever a thread ended in, its connection ends
             outcome = False
+        if outcome is Outcome.HOT:
+            return
         if outcome is Outcome.BEGUN:
             self._watch(conn, self._collect, time.monotonic() + self.idle)
         elif outcome is Outcome.UNREAD:
@@ -205,6 +229,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._turn.tell(self.nr_conns)
         else:
             self._turn.leave()
+            self._release_hot()
         now = time.monotonic()
         if now - self._looked < HEARTBEAT and self.alive:
             return
@@ -215,6 +240,10 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             if conn.timeout <= now:
                 self._unwatch(conn)
                 self._drop(conn)
+
+    def _release_hot(self) -> None:
+        if self._hot is not None:
+            self._hot.release()
 
     def _collect(self, conn: Any) -> None:
         """Receive what there is of a request, and dispatch it when that suffices."""
@@ -313,13 +342,61 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             return False
         if not self._quick.takes(conn):
             return super().handle(conn)
-        result: Any = self._serve(conn)
-        while result is True:
+        streak = getattr(conn, "streak", 0)
+        while True:
+            short, began = is_short(_buffered(conn)), time.monotonic()
+            result: Any = self._serve(conn)
+            if result is not True:
+                return result
+            short = short and time.monotonic() - began < SHORT
+            streak = conn.streak = streak + 1 if short else -AFTER_LONG
+            if streak >= STREAK and self._heats(conn):
+                return Outcome.HOT
             following = self._following(conn)
             if following is not None:
                 return following
+
+    def _heats(self, conn: Any) -> bool:
+        """Whether a connection is served with others from now on."""
+        return bool(
+            self.alive
+            and not _buffered(conn)
+            and self._hot is not None
+            and self._hot.take(conn)
+        )
+
+    def _step(self, conn: Any) -> Any:
+        """Serve what a hot connection sends; ``None`` when it stays."""
+        if not self.alive:
+            return True
+        try:
+            data = os.read(conn.sock.fileno(), RECEIVED)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return False
+        if not data:
+            return False
+        _append(conn, data)
+        while data:
+            if not is_complete(data):
+                return Outcome.BEGUN
+            if not is_short(data):
+                return Outcome.LONG
             result = self._serve(conn)
-        return result
+            if result is not True:
+                return result
+            data = _buffered(conn)
+        return None
+
+    def _take_back(self, conn: Any, outcome: Any) -> None:
+        """Take back a connection that was hot."""
+        if outcome is Outcome.LONG:
+            self._enqueue(conn)
+            return
+        done: Future[Any] = Future()
+        done.set_result(outcome)
+        self.method_queue.defer(self.finish_request, conn, done)
 
     def _shakes(self, conn: Any) -> bool:
         """Whether a client finishes its handshake; when not, it is no error of ours."""

@@ -67,6 +67,7 @@ FLOORS = (
         "reply",
         "quick",
         "heads",
+        "hot",
         "sending",
         "socketbody",
         "",

@@ -22,6 +22,7 @@ from flaskreg.heads import LONGEST_HEAD
 from flaskreg.heads import SMALL_BODY
 from flaskreg.heads import is_complete
 from flaskreg.socketbody import SocketBody
+from flaskreg.worker import STREAK
 
 
 ECHO = '''
@@ -137,11 +138,11 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]
         process.wait(20)
 
 
-def exchange(port: int, first: bytes, sent: bytes, pieces: int = 1) -> bytes:
-    """Send *first* and read its answer, then *sent*; return all that comes after."""
+def exchange(port: int, before: int, sent: bytes, pieces: int = 1) -> bytes:
+    """Send some requests one by one, then *sent*; return what comes after it."""
     with socket.create_connection(("127.0.0.1", port), 5) as sock:
-        if first:
-            sock.sendall(first)
+        for _ in range(before):
+            sock.sendall(WARM)
             while b"}" not in sock.recv(65536):
                 pass
         step = max(len(sent) // pieces, 1)
@@ -160,13 +161,16 @@ def exchange(port: int, first: bytes, sent: bytes, pieces: int = 1) -> bytes:
 
 
 WARM = b"GET /warm HTTP/1.1\r\n" + HOST + b"\r\n"
+#: requests before the one that is looked at: none, one, and enough of them for the
+#: connection to be served with others.
+BEFORE = [0, 1, 3 * STREAK]
 
 
 @pytest.mark.parametrize("name", CORPUS)
-@pytest.mark.parametrize("first", [b"", WARM], ids=["new", "kept"])
-def test_same_answers(ports: tuple[int, int], name: str, first: bytes) -> None:
+@pytest.mark.parametrize("before", BEFORE, ids=["new", "kept", "hot"])
+def test_same_answers(ports: tuple[int, int], name: str, before: int) -> None:
     """Whatever is sent, the environ, the answer and the connection's end are equal."""
-    theirs, ours = (exchange(port, first, CORPUS[name]) for port in ports)
+    theirs, ours = (exchange(port, before, CORPUS[name]) for port in ports)
     if b"text/html" not in theirs:
         assert ours == theirs
         return
@@ -179,7 +183,7 @@ def test_same_answers(ports: tuple[int, int], name: str, first: bytes) -> None:
 @pytest.mark.parametrize("name", ["plain", "post", "headers", "two requests"])
 def test_same_answers_for_pieces(ports: tuple[int, int], name: str) -> None:
     """A request may come in many packets."""
-    theirs, ours = (exchange(port, b"", CORPUS[name], 9) for port in ports)
+    theirs, ours = (exchange(port, 0, CORPUS[name], 9) for port in ports)
     assert ours == theirs
 
 
@@ -187,7 +191,7 @@ def test_unread_body_is_no_request(ports: tuple[int, int]) -> None:
     """What the application leaves of a body is never taken for a request."""
     hidden = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
     head = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-    answer = exchange(ports[1], b"", head % len(hidden) + hidden + WARM)
+    answer = exchange(ports[1], 0, head % len(hidden) + hidden + WARM)
     assert answer.count(b"HTTP/1.1 200 OK") == 2
     assert b"/hidden" not in answer.partition(b'"body"')[0]
 
