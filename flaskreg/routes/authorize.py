@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from flaskreg.access import Access
 from flaskreg.access import Grant
 from flaskreg.errors import Denied
@@ -21,6 +23,9 @@ ACTIONS = {
     "DELETE": ("delete",),
 }
 
+#: repositories and methods whose accesses are made once.
+_REMEMBERED = 4096
+
 #: what listing the repositories needs.
 CATALOG = Access("registry", "catalog", "*")
 
@@ -31,11 +36,16 @@ def accesses_for(call: Call) -> tuple[Access, ...]:
         return ()
     if call.route.endpoint == "catalog":
         return (CATALOG,)
-    wanted = [Access("repository", call.name, each) for each in ACTIONS[call.method]]
+    wanted = _on_repository(call.name, call.method)
     source = mount_source(call)
-    if source is not None:
-        wanted.append(Access("repository", source, "pull"))
-    return tuple(wanted)
+    if source is None:
+        return wanted
+    return (*wanted, Access("repository", source, "pull"))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _on_repository(name: str, method: str) -> tuple[Access, ...]:
+    return tuple(Access("repository", name, each) for each in ACTIONS[method])
 
 
 def mount_source(call: Call) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,13 @@ from flaskreg.services import Repository
 _PARAMETERS = 256
 
 
+@lru_cache(maxsize=256)
+def _key(name: str) -> str:
+    """Return the environ's key of a header."""
+    key = name.upper().replace("-", "_")
+    return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else "HTTP_" + key
+
+
 class EnvironHeaders(Mapping[str, str]):
     """The headers of a WSGI request, read where they are.
 
@@ -32,11 +40,12 @@ class EnvironHeaders(Mapping[str, str]):
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        key = name.upper().replace("-", "_")
-        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
-            key = "HTTP_" + key
-        value: str = self._environ[key]
+        value: str = self._environ[_key(name)]
         return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a header, or the default without it."""
+        return self._environ.get(_key(name), default)
 
     @property
     def peer(self) -> Peer:

@@ -37,8 +37,10 @@ class Claims:
 
     def allow(self, access: Access) -> bool:
         """Whether the token is for an access: type and name are the very same."""
-        whole = Access(access.type, access.name, "*")
-        return access in self.accesses or whole in self.accesses
+        return (
+            access in self.accesses
+            or Access(access.type, access.name, "*") in self.accesses
+        )
 
 
 def read_claims(
