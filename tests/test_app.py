@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Generator
 from collections.abc import Mapping
 from pathlib import Path
@@ -337,23 +338,14 @@ def test_check_storage_tells_what_is_wrong(make_app: MakeApp) -> None:
         app.check_storage()
 
 
-class Socket:
-    """Remembers its time-out."""
-
-    seconds: float | None = None
-
-    def settimeout(self, seconds: float) -> None:
-        """Remember it."""
-        self.seconds = seconds
-
-
 def test_idle_time_is_limited_where_the_server_hands_on_its_socket() -> None:
     """The limit is set on the connection, and not at all when it is 0."""
-    socket = Socket()
-    limit_idle_time({"gunicorn.socket": socket}, 0)
-    assert socket.seconds is None
-    limit_idle_time({"gunicorn.socket": socket}, 60.0)
-    assert socket.seconds == 60.0
+    with socket.socket() as connection:
+        limit_idle_time({"gunicorn.socket": connection}, 0)
+        assert connection.gettimeout() is None
+        for _ in range(2):
+            limit_idle_time({"gunicorn.socket": connection}, 60.0)
+            assert connection.gettimeout() == 60.0
     limit_idle_time({}, 60.0)
 
 
@@ -365,11 +357,12 @@ def test_idle_time_is_limited_for_every_request(
 ) -> None:
     """The lane and Flask are alike; the server resets the limit each time."""
     app = make_app(http={"idletimeout": "7s"})
-    for _ in range(2):
-        socket = Socket()
-        environ: Mapping[str, object] = {"gunicorn.socket": socket}
-        Client(app).open(path, method=method, environ_overrides=environ)
-        assert socket.seconds == 7.0
+    with socket.socket() as connection:
+        for _ in range(2):
+            connection.setblocking(True)
+            environ: Mapping[str, object] = {"gunicorn.socket": connection}
+            Client(app).open(path, method=method, environ_overrides=environ)
+            assert connection.gettimeout() == 7.0
 
 
 def test_the_root_answers(client: Client) -> None:
