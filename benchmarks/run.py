@@ -145,7 +145,7 @@ storage:
   delete: {{enabled: true}}
   cache: {{blobdescriptor: inmemory}}
 log: {{level: error, accesslog: {{disabled: true}}}}
-http: {{addr: "127.0.0.1:{port}", secret: shared}}
+http: {{addr: "127.0.0.1:{port}"}}
 """
     )
     return file

@@ -62,6 +62,7 @@ class Digest(str):
         return cls(f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}")
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_digest(text: str) -> Digest:
     """Parse *text*.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import lru_cache
 
 from flaskreg.digest import Digest
 from flaskreg.digest import looks_like_digest
@@ -24,6 +25,7 @@ _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
+@lru_cache(maxsize=4096)
 def parse_name(text: str) -> str:
     """Parse a repository name.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from typing import Protocol
@@ -66,6 +67,7 @@ def empty_answer(status: int, headers: Iterable[tuple[str, str]] = ()) -> Answer
     return Answer(status, [*headers, ("Content-Length", "0")])
 
 
+@lru_cache(maxsize=128)
 def status_line(status: int) -> str:
     """Return the status with its phrase."""
     try:

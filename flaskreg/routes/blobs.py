@@ -106,11 +106,13 @@ def _redirected(url: str, digest: Digest) -> Answer:
 
 def _precondition(call: Call, digest: Digest, headers: Headers) -> Answer | None:
     """Return the answer of a condition that ends the request, if one does."""
-    described = [header for header in headers if header[0] != "Content-Type"]
     wanted = call.header("HTTP_IF_MATCH")
+    held = call.header("HTTP_IF_NONE_MATCH")
+    if wanted is None and held is None:
+        return None
+    described = [header for header in headers if header[0] != "Content-Type"]
     if wanted is not None and not etag_matches(wanted, digest, strong=True):
         return empty_answer(412, described)
-    held = call.header("HTTP_IF_NONE_MATCH")
     if held is not None and etag_matches(held, digest):
         return Answer(304, described)
     return None
