@@ -110,6 +110,11 @@ def _make_tls(settings: Settings) -> ServerTls | None:
     protocols = _protocols(settings)
     if not _encrypted(settings):
         return None
+    tls = settings.http.tls
+    if tls.letsencrypt.cachefile and (tls.certificate or tls.key):
+        raise ConfigError(
+            "http.tls: certificate and letsencrypt cannot be used together"
+        )
     manager = make_plugin_manager(settings.plugins.disabled)
     made: ServerTls = manager.hook.flaskreg_make_tls(
         settings=settings,
@@ -186,7 +191,7 @@ def on_reload(server: Arbiter) -> None:
     """Take what has changed in the configuration, after SIGHUP.
 
     A configuration that is wrong is told, and the one before it holds on. Addresses,
-    and whether TLS is spoken, are those of the start.
+    and whether TLS or HTTP/2 is spoken, are those of the start.
     """
     global _running  # noqa: PLW0603 - gunicorn's settings are a module
     app = server.app.callable
@@ -194,6 +199,7 @@ def on_reload(server: Arbiter) -> None:
         try:
             running = Running()
             server.app.callable = assemble(running.settings)
+            running.tls = running.tls or _running.tls
             _running = running
         except (ConfigError, PluginError) as error:
             # One line that says what to do; a trace would say nothing more.
@@ -209,7 +215,7 @@ def on_reload(server: Arbiter) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Begin in each worker what it does beside its requests."""
-    if _running.tls is not None:
+    if _running.tls is not None and worker.cfg.is_ssl:
         _running.tls.start()
     start = getattr(worker.wsgi, "start", None)
     if start is not None:
@@ -219,7 +225,7 @@ def post_worker_init(worker: Any) -> None:
 def worker_exit(server: Arbiter, worker: Any) -> None:
     """Bring to safety what a worker has accepted, when it has served all."""
     del server
-    if _running.tls is not None:
+    if _running.tls is not None and worker.cfg.is_ssl:
         _running.tls.stop()
     end = getattr(getattr(worker, "wsgi", None), "stop", None)
     if end is not None:

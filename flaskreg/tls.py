@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeVar
 
 from flaskreg.config import ConfigError
 from flaskreg.config.tls import Tls
@@ -95,17 +96,21 @@ class Context(ssl.SSLContext):
         return super().wrap_socket(sock, *args, **kwargs)
 
 
+C = TypeVar("C", bound=Context)
+
+
 def make_context(
-    tls: Tls, protocols: Sequence[str] = (), patience: float = 60.0
-) -> Context:
+    tls: Tls, protocols: Sequence[str], patience: float, kind: type[C]
+) -> C:
     """Return a context that is as the section says, and has no certificate yet.
 
     :param tls: the section ``http.tls``.
     :param protocols: offered by ALPN, the best first.
     :param patience: without a byte moving, in seconds; 0 for ever.
+    :param kind: its class.
     :raises ConfigError: a file cannot be used, or a suite is not known.
     """
-    context = Context(ssl.PROTOCOL_TLS_SERVER)
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
     context.patience = patience
     context.minimum_version = (
         ssl.TLSVersion.TLSv1_3 if tls.minimumtls == "tls1.3" else ssl.TLSVersion.TLSv1_2
@@ -204,7 +209,7 @@ class TlsContexts(ServerTls):
 
     def _make(self) -> ssl.SSLContext:
         tls = self._tls
-        context = make_context(tls, self._protocols, self._patience)
+        context = make_context(tls, self._protocols, self._patience, Context)
         try:
             assert tls.certificate is not None
             context.load_cert_chain(tls.certificate, tls.key, password=_no_password)

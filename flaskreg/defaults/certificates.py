@@ -15,7 +15,7 @@ from flaskreg.tls import TlsContexts
 def flaskreg_make_tls(settings: Settings, protocols: Sequence[str]) -> ServerTls:
     """Read ``http.tls.certificate`` and ``http.tls.key``."""
     http = settings.http
-    if http.tls.letsencrypt.cachefile and not http.tls.certificate:
+    if http.tls.letsencrypt.cachefile:
         raise ConfigError(
             "http.tls.letsencrypt: no plugin that asks for certificates is loaded; "
             "try `pip install flaskreg-acme`"

@@ -177,6 +177,24 @@ def test_a_renewed_certificate_is_used_without_a_restart(
     assert "the certificate was not changed" in server.text()
 
 
+def test_tls_is_not_switched_off_by_a_reload(
+    start_tls: Callable[..., Server], authority: Authority, tmp_path: Path
+) -> None:
+    """Whether it is spoken is decided at the start."""
+    server = start_tls()
+    (config,) = tmp_path.glob("flaskreg-*.yml")
+    document = yaml.safe_load(config.read_text())
+    del document["http"]["tls"]
+    config.write_text(yaml.safe_dump(document))
+    before = server.workers()
+    server.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 60
+    while set(before) & set(server.workers()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not set(before) & set(server.workers())
+    assert get(server, authority.trusting()).status_code == 200
+
+
 def test_clients_are_asked_for_certificates(
     start_tls: Callable[..., Server], authority: Authority, tmp_path: Path
 ) -> None:
