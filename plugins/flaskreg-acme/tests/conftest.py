@@ -16,6 +16,9 @@ from pebble import Pebble
 from flaskreg.testing.live import free_port
 
 
+FLASKREG = [sys.executable, "-c", "from flaskreg.cli import main; main()"]
+
+
 class Registry:
     """A registry that gets its certificates from Pebble."""
 
@@ -29,6 +32,7 @@ class Registry:
             "directoryurl": pebble.url,
         }
         section = {"addr": f"127.0.0.1:{port}", "workers": 2, **http}
+        section = {name: value for name, value in section.items() if value is not None}
         section["tls"] = {"letsencrypt": letsencrypt, **http.get("tls", {})}
         self.config = folder / "config.yml"
         storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
@@ -38,9 +42,8 @@ class Registry:
         self.log = folder / "registry.log"
         self.process = None
 
-    def start(self):
+    def start(self, command=FLASKREG):
         """Start it; what it does about certificates comes when it comes."""
-        command = [sys.executable, "-c", "from flaskreg.cli import main; main()"]
         kept = {k: v for k, v in os.environ.items() if not k.startswith("REGISTRY_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

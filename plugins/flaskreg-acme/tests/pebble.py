@@ -91,8 +91,9 @@ class Pebble:
 
     @property
     def environ(self):
-        """Return what makes a client trust its own certificate."""
-        return {"REQUESTS_CA_BUNDLE": str(self.folder / "pebble-ca.pem")}
+        """Return what makes clients of requests and of Go trust its own certificate."""
+        own = str(self.folder / "pebble-ca.pem")
+        return {"REQUESTS_CA_BUNDLE": own, "SSL_CERT_FILE": own}
 
     def start(self):
         """Start it, with a name server that has one address for all names."""

@@ -216,3 +216,41 @@ def test_it_goes_with_http2_and_client_certificates(make_registry, tmp_path):
     (tmp_path / "ca.pem").write_text(registry.pebble.root())
     with pytest.raises(requests.RequestException):
         requests.get(url, verify=tmp_path / "ca.pem", timeout=30)
+
+
+@pytest.fixture
+def distribution():
+    """The command of distribution 3."""
+    named = os.environ.get("FLASKREG_DISTRIBUTION") or shutil.which("registry")
+    assert named, "FLASKREG_DISTRIBUTION names no program"
+    return [named]
+
+
+def test_distribution_goes_on_with_the_folder(make_registry, distribution):
+    """It serves what is there, and orders nothing."""
+    registry = make_registry(["registry.test"], workers=None)
+    registry.start()
+    registry.wait(lambda: registry.serves("registry.test"))
+    before = registry.shown("registry.test")
+    registry.stop()
+    registry.start(distribution)
+    assert registry.shown("registry.test") == before
+    assert registry.pebble.orders() == 1
+
+
+def test_a_folder_of_distribution_is_gone_on_with(make_registry, distribution):
+    """Its account is ours.
+
+    It stays without a certificate here: its client and Pebble disagree about where an
+    order is that is being worked on.
+    """
+    registry = make_registry(["registry.test"], workers=None)
+    registry.start(distribution)
+    registry.serves("registry.test")
+    registry.stop()
+    account = (registry.cache / ACCOUNT).read_bytes()
+    assert "There are now 1 accounts" in registry.pebble.told()
+    registry.start()
+    registry.wait(lambda: registry.serves("registry.test"))
+    assert (registry.cache / ACCOUNT).read_bytes() == account
+    assert "There are now 2 accounts" not in registry.pebble.told()
