@@ -35,7 +35,7 @@ SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 @pytest.fixture
 def server(start_flaskreg: Callable[..., Server]) -> Server:
     """A server that speaks it."""
-    return start_flaskreg({"http": {"h2c": {"enabled": True}}}, workers=2)
+    return start_flaskreg({"http": {"h2c": {"enabled": True}}}, workers=1)
 
 
 def digest_of(content: bytes) -> str:
