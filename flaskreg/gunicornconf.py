@@ -23,10 +23,11 @@ from flaskreg.logs.server import server_log
 from flaskreg.logs.setup import make_hooks
 from flaskreg.logs.setup import set_up_logs
 from flaskreg.plugins import PluginError
+from flaskreg.plugins import make_plugin_manager
+from flaskreg.servertls import ServerTls
 from flaskreg.serving import SYNC_REFUSED
 from flaskreg.serving import assemble
 from flaskreg.serving import stop
-from flaskreg.tls import TlsContexts
 
 
 if TYPE_CHECKING:
@@ -37,18 +38,19 @@ class Running:
     """A configuration with what the server makes of it itself.
 
     :raises ConfigError: it is wrong.
+    :raises PluginError: the plugins do not go together.
     """
 
     def __init__(self) -> None:
         self.settings = load_settings()
         make_hooks(self.settings)
-        self.tls = _contexts(self.settings)
+        self.tls = _make_tls(self.settings)
 
 
 def _load() -> Running:
     try:
         return Running()
-    except ConfigError as error:
+    except (ConfigError, PluginError) as error:
         stop(str(error), 2)
         raise
 
@@ -79,18 +81,46 @@ def _workers(settings: Settings) -> int:
     return settings.http.workers or min(max(cpus(), 2), 8)
 
 
+def _encrypted(settings: Settings) -> str | None:
+    """Return a path of what TLS is made of; ``None`` when it is not spoken.
+
+    gunicorn wants one that exists, and reads nothing there.
+    """
+    tls = settings.http.tls
+    return tls.certificate or tls.key or tls.letsencrypt.cachefile
+
+
 def _protocols(settings: Settings) -> str:
-    """Return what is spoken over TLS; HTTP/2 needs ``pip install flaskreg[http2]``."""
-    http2 = not settings.http.http2.disabled and find_spec("h2") is not None
-    return "h2,h1" if settings.http.tls.certificate and http2 else "h1"
-
-
-def _contexts(settings: Settings) -> TlsContexts | None:
+    """Return what is spoken; HTTP/2 needs ``pip install flaskreg[http2]``."""
     http = settings.http
-    if not (http.tls.certificate or http.tls.key):
+    available = find_spec("h2") is not None
+    if _encrypted(settings):
+        http2 = not http.http2.disabled and available
+    else:
+        http2 = http.h2c.enabled
+        if http2 and not available:
+            raise ConfigError(
+                "http.h2c.enabled: HTTP/2 is not installed; "
+                "try `pip install flaskreg[http2]`"
+            )
+    return "h2,h1" if http2 else "h1"
+
+
+def _make_tls(settings: Settings) -> ServerTls | None:
+    protocols = _protocols(settings)
+    if not _encrypted(settings):
         return None
-    offered = ["h2", "http/1.1"] if "h2" in _protocols(settings) else ["http/1.1"]
-    return TlsContexts(http.tls, offered, http.idletimeout)
+    tls = settings.http.tls
+    if tls.letsencrypt.cachefile and (tls.certificate or tls.key):
+        raise ConfigError(
+            "http.tls: certificate and letsencrypt cannot be used together"
+        )
+    manager = make_plugin_manager(settings.plugins.disabled)
+    made: ServerTls = manager.hook.flaskreg_make_tls(
+        settings=settings,
+        protocols=["h2", "http/1.1"] if "h2" in protocols else ["http/1.1"],
+    )
+    return made
 
 
 def _changeable(settings: Settings) -> dict[str, Any]:
@@ -115,8 +145,8 @@ workers = _values["workers"]
 worker_class = "flaskreg.worker.RegistryWorker"
 threads = _values["threads"]
 http_protocols = _protocols(_settings)
-certfile = _settings.http.tls.certificate
-keyfile = _settings.http.tls.key
+http2_cleartext = "prior-knowledge" if _settings.http.h2c.enabled else "off"
+certfile = _encrypted(_settings)
 do_handshake_on_connect = False
 worker_connections = _values["worker_connections"]
 preload_app = True
@@ -161,7 +191,7 @@ def on_reload(server: Arbiter) -> None:
     """Take what has changed in the configuration, after SIGHUP.
 
     A configuration that is wrong is told, and the one before it holds on. Addresses,
-    and whether TLS is spoken, are those of the start.
+    and whether TLS or HTTP/2 is spoken, are those of the start.
     """
     global _running  # noqa: PLW0603 - gunicorn's settings are a module
     app = server.app.callable
@@ -169,6 +199,7 @@ def on_reload(server: Arbiter) -> None:
         try:
             running = Running()
             server.app.callable = assemble(running.settings)
+            running.tls = running.tls or _running.tls
             _running = running
         except (ConfigError, PluginError) as error:
             # One line that says what to do; a trace would say nothing more.
@@ -184,6 +215,8 @@ def on_reload(server: Arbiter) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Begin in each worker what it does beside its requests."""
+    if _running.tls is not None and worker.cfg.is_ssl:
+        _running.tls.start()
     start = getattr(worker.wsgi, "start", None)
     if start is not None:
         start()
@@ -192,6 +225,8 @@ def post_worker_init(worker: Any) -> None:
 def worker_exit(server: Arbiter, worker: Any) -> None:
     """Bring to safety what a worker has accepted, when it has served all."""
     del server
+    if _running.tls is not None and worker.cfg.is_ssl:
+        _running.tls.stop()
     end = getattr(getattr(worker, "wsgi", None), "stop", None)
     if end is not None:
         end()

@@ -35,12 +35,32 @@ if TYPE_CHECKING:
     from flaskreg.manifest import ManifestType
     from flaskreg.measurement import Meter
     from flaskreg.observer import Observer
+    from flaskreg.servertls import ServerTls
     from flaskreg.services import Registry
     from flaskreg.services import Repository
 
 
 hookspec = pluggy.HookspecMarker("flaskreg")
 hookimpl = pluggy.HookimplMarker("flaskreg")
+
+
+# The server, before there is an application
+
+
+@hookspec(firstresult=True)
+def flaskreg_make_tls(settings: Settings, protocols: Sequence[str]) -> ServerTls | None:
+    """Make what encrypts the connections of the server.
+
+    Called when gunicorn starts, and again when it reads its configuration anew, if
+    ``http.tls`` asks for TLS. Stops at the first result that is not ``None``; the
+    core's implementation comes last and reads the files of the configuration.
+    :class:`~flaskreg.config.ConfigError` keeps the server from starting.
+
+    :param settings: the settings of the server.
+    :param protocols: offered by ALPN, the best first.
+    :returns: what gives connections their contexts, or ``None`` to leave it to the
+        next implementation.
+    """
 
 
 # Registration: what a plugin offers, by name

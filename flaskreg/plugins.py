@@ -27,6 +27,7 @@ DEFAULT_PLUGINS = (
     "flaskreg.defaults.ocimanifests",
     "flaskreg.defaults.dockermanifests",
     "flaskreg.defaults.manifestoptions",
+    "flaskreg.defaults.certificates",
     "flaskreg.defaults.services",
 )
 

@@ -14,9 +14,11 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import Any
+from typing import TypeVar
 
 from flaskreg.config import ConfigError
 from flaskreg.config.tls import Tls
+from flaskreg.servertls import ServerTls
 
 
 _log = logging.getLogger("flaskreg")
@@ -94,7 +96,67 @@ class Context(ssl.SSLContext):
         return super().wrap_socket(sock, *args, **kwargs)
 
 
-class TlsContexts:
+C = TypeVar("C", bound=Context)
+
+
+def make_context(
+    tls: Tls, protocols: Sequence[str], patience: float, kind: type[C]
+) -> C:
+    """Return a context that is as the section says, and has no certificate yet.
+
+    :param tls: the section ``http.tls``.
+    :param protocols: offered by ALPN, the best first.
+    :param patience: without a byte moving, in seconds; 0 for ever.
+    :param kind: its class.
+    :raises ConfigError: a file cannot be used, or a suite is not known.
+    """
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
+    context.patience = patience
+    context.minimum_version = (
+        ssl.TLSVersion.TLSv1_3 if tls.minimumtls == "tls1.3" else ssl.TLSVersion.TLSv1_2
+    )
+    _set_suites(context, tls.ciphersuites)
+    _set_clients(context, tls)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context
+
+
+def _set_clients(context: ssl.SSLContext, tls: Tls) -> None:
+    for path in tls.clientcas:
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:
+            raise ConfigError(
+                f"http.tls.clientcas: {path} cannot be used: {error}"
+            ) from None
+    if tls.clientcas:
+        optional = tls.clientauth in _OPTIONAL
+        context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
+
+
+def _set_suites(context: ssl.SSLContext, chosen: Sequence[str]) -> None:
+    chosen = chosen or DEFAULT
+    for name in chosen:
+        if name not in SUITES and name not in SUITES_13:
+            raise ConfigError.wrong(
+                "http.tls.ciphersuites",
+                name,
+                f"must be of {', '.join((*SUITES, *sorted(SUITES_13)))}",
+            )
+    names = [SUITES[name] for name in chosen if name in SUITES]
+    if not names:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return
+    try:
+        context.set_ciphers(":".join(names))
+    except ssl.SSLError:
+        raise ConfigError(
+            "http.tls.ciphersuites: this OpenSSL has none of them"
+        ) from None
+
+
+class TlsContexts(ServerTls):
     """Makes contexts, and makes one anew when a file has changed.
 
     A change that cannot be used is logged, and what was there before is kept.
@@ -147,57 +209,14 @@ class TlsContexts:
 
     def _make(self) -> ssl.SSLContext:
         tls = self._tls
-        context = Context(ssl.PROTOCOL_TLS_SERVER)
-        context.patience = self._patience
-        context.minimum_version = (
-            ssl.TLSVersion.TLSv1_3
-            if tls.minimumtls == "tls1.3"
-            else ssl.TLSVersion.TLSv1_2
-        )
-        self._set_suites(context)
-        self._load(context)
-        if tls.clientcas:
-            optional = tls.clientauth in _OPTIONAL
-            context.verify_mode = ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
-        if self._protocols:
-            context.set_alpn_protocols(self._protocols)
-        return context
-
-    def _load(self, context: ssl.SSLContext) -> None:
-        tls = self._tls
+        context = make_context(tls, self._protocols, self._patience, Context)
         try:
             assert tls.certificate is not None
             context.load_cert_chain(tls.certificate, tls.key, password=_no_password)
         except (OSError, ValueError) as error:
             names = f"{tls.certificate} and {tls.key}"
             raise ConfigError(f"http.tls: {names} cannot be used: {error}") from None
-        for path in tls.clientcas:
-            try:
-                context.load_verify_locations(path)
-            except OSError as error:
-                raise ConfigError(
-                    f"http.tls.clientcas: {path} cannot be used: {error}"
-                ) from None
-
-    def _set_suites(self, context: ssl.SSLContext) -> None:
-        chosen = self._tls.ciphersuites or DEFAULT
-        for name in chosen:
-            if name not in SUITES and name not in SUITES_13:
-                raise ConfigError.wrong(
-                    "http.tls.ciphersuites",
-                    name,
-                    f"must be of {', '.join((*SUITES, *sorted(SUITES_13)))}",
-                )
-        names = [SUITES[name] for name in chosen if name in SUITES]
-        if not names:
-            context.minimum_version = ssl.TLSVersion.TLSv1_3
-            return
-        try:
-            context.set_ciphers(":".join(names))
-        except ssl.SSLError:
-            raise ConfigError(
-                "http.tls.ciphersuites: this OpenSSL has none of them"
-            ) from None
+        return context
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import select
 import selectors
@@ -32,6 +31,7 @@ from functools import partial
 from typing import Any
 
 from gunicorn import util
+from gunicorn.http import get_parser
 from gunicorn.http.body import LengthReader
 from gunicorn.http2 import negotiation
 from gunicorn.workers.gthread import TConn
@@ -39,6 +39,10 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from flaskreg.board import Turn
 from flaskreg.board import shared_board
+from flaskreg.errorpage import Told
+from flaskreg.errorpage import in_json
+from flaskreg.h2c import is_spoken
+from flaskreg.h2c import speak
 from flaskreg.heads import is_complete
 from flaskreg.heads import is_short
 from flaskreg.hot import HotConnections
@@ -86,33 +90,6 @@ class Outcome(Enum):
     LONG = "long"
 
 
-class _Told:
-    """A socket that gunicorn writes the page of an error to."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def gettimeout(self) -> float:
-        """Return the time-out of a socket that does not block."""
-        return 0.0
-
-    def sendall(self, data: bytes) -> None:
-        """Keep what would be sent."""
-        self.data += data
-
-
-def in_json(page: bytes) -> bytes:
-    """Return the answer of a page of gunicorn's, with a body as clients read it."""
-    line = page.partition(b"\r\n")[0].decode("latin-1")
-    message = line.partition(" ")[2].partition(" ")[2].lower() or "error"
-    error = {"code": "UNSUPPORTED", "message": message}
-    body = json.dumps({"errors": [error]}, separators=(",", ":")) + "\n"
-    return (
-        f"{line}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n{body}"
-    ).encode("latin-1")
-
-
 class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's threaded worker, with a short way to the next request."""
 
@@ -126,6 +103,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         self._hot: HotConnections | None = None
         #: connections that wait in the poller for more than their next request.
         self._waiting: dict[Any, None] = {}
+        self._h2c = is_spoken(self.cfg)
 
     def init_process(self) -> None:
         """Begin to serve, in the process of the worker."""
@@ -175,13 +153,9 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             conn.data_ready = True
             self._watch(conn, self._enqueue, time.monotonic() + self.idle)
             return
-        if negotiation.prior_knowledge_allowed(self.cfg, client):
-            sock.setblocking(True)
-            self.enqueue_req(conn)
-            return
-        conn.init()
-        sock.setblocking(False)
-        self._collect(conn)
+        conn.initialized = True
+        conn.parser = get_parser(self.cfg, sock, client)
+        self._collect(conn, self._begin if self._h2c else None)
 
     def _make_room(self, error: OSError) -> None:
         """Close the connections that are idle; the next one waits in the backlog."""
@@ -245,19 +219,22 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         if self._hot is not None:
             self._hot.release()
 
-    def _collect(self, conn: Any) -> None:
+    def _collect(
+        self, conn: Any, dispatch: Callable[[Any], None] | None = None
+    ) -> None:
         """Receive what there is of a request, and dispatch it when that suffices."""
         try:
             data = conn.sock.recv(RECEIVED)
         except BlockingIOError:
-            self._watch(conn, self._collect, time.monotonic() + self.idle)
+            again = partial(self._collect, dispatch=dispatch)
+            self._watch(conn, again, time.monotonic() + self.idle)
             return
         except OSError:
             self._drop(conn)
             return
         if data:
             _append(conn, data)
-            self._dispatch(conn)
+            (dispatch or self._dispatch)(conn)
         elif _buffered(conn):
             # The client sends no more: what is there gets the answer that it deserves.
             self._enqueue(conn)
@@ -269,6 +246,18 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             self._enqueue(conn)
         else:
             self._watch(conn, self._collect, time.monotonic() + self.idle)
+
+    def _begin(self, conn: Any) -> None:
+        """Dispatch the first bytes of a connection, which may be HTTP/2."""
+        begun = negotiation.preface_match(_buffered(conn))
+        if begun == negotiation.PARTIAL:
+            again = partial(self._collect, dispatch=self._begin)
+            self._watch(conn, again, time.monotonic() + self.idle)
+        elif begun == negotiation.MATCH:
+            conn.is_http2 = True
+            self._enqueue(conn)
+        else:
+            self._dispatch(conn)
 
     def _enqueue(self, conn: Any) -> None:
         conn.sock.setblocking(True)
@@ -407,6 +396,15 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             return False
         return True
 
+    def handle_http2(self, conn: Any) -> Any:
+        """Serve a connection that is in HTTP/2, to its end."""
+        try:
+            speak(conn)
+        except OSError as error:
+            self.log.debug("Ignoring a client without HTTP/2: %s", error)
+            return False
+        return super().handle_http2(conn)
+
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request of gunicorn's parser, its body read without copies."""
         reader = getattr(req.body, "reader", None)
@@ -416,7 +414,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
         """Answer a request that cannot be parsed, in the registry's own form."""
-        told = _Told()
+        told = Told()
         super().handle_error(req, told, addr, exc)
         if told.data:
             util.write_nonblock(client, in_json(told.data))

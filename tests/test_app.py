@@ -28,6 +28,7 @@ from flaskreg.cache import DescriptorCache
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.config.later import Later
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.driver import DriverError
@@ -95,9 +96,10 @@ def test_what_no_plugin_offers_is_one_line(
 
 
 def test_keys_whose_feature_comes_later_are_told(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line each, and none for what was not written."""
+    monkeypatch.setattr("flaskreg.config.later.LATER", [Later("http.h2c", "nothing")])
     file = tmp_path / "config.yml"
     file.write_text("version: 0.1\nstorage: inmemory\nloglevel: debug\n")
     environ = {"REGISTRY_HTTP_H2C_ENABLED": "true", "REGISTRY_NOKEY": "x"}

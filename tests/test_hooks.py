@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any
 import click
 import pluggy
 import pytest
+import trustme
 from builders import Client
 from builders import MakeApp
 from builders import WatchedDriver
@@ -59,8 +61,11 @@ from flaskreg.measurement import Measurement
 from flaskreg.measurement import Meter
 from flaskreg.observer import Exchange
 from flaskreg.observer import Observer
+from flaskreg.plugins import make_plugin_manager
+from flaskreg.servertls import ServerTls
 from flaskreg.services import Registry
 from flaskreg.services import Repository
+from flaskreg.tls import TlsContexts
 
 
 HOOKS = [name for name in dir(hookspecs) if name.startswith("flaskreg_")]
@@ -111,6 +116,39 @@ def test_exported_names(name: str) -> None:
 def test_the_version_is_one() -> None:
     """Three numbers, for setup.cfg to read."""
     assert [part.isdigit() for part in flaskreg.__version__.split(".")] == [True] * 3
+
+
+# The server
+
+
+def test_hook_make_tls(tmp_path: Path) -> None:
+    """A plugin's comes before the files of the configuration, or leaves it to them."""
+    given = ssl.create_default_context()
+    authority = trustme.CA().issue_cert("localhost")
+    authority.private_key_pem.write_to_path(tmp_path / "key.pem")
+    authority.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+
+    class Own(ServerTls):
+        context = given
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_make_tls(
+            self, settings: Settings, protocols: Sequence[str]
+        ) -> ServerTls | None:
+            assert protocols == ["http/1.1"]
+            return Own() if settings.http.addr == ":443" else None
+
+    files = {
+        "certificate": str(tmp_path / "cert.pem"),
+        "key": str(tmp_path / "key.pem"),
+    }
+    hook = make_plugin_manager(plugins=[Plugin()], discover=False).hook
+    for address, own in ((":443", True), (":5000", False)):
+        settings = Settings.model_validate({"http": {"addr": address, "tls": files}})
+        made = hook.flaskreg_make_tls(settings=settings, protocols=["http/1.1"])
+        assert (made.context is given) is own
+        assert isinstance(made, TlsContexts) is not own
 
 
 # Registration
@@ -625,8 +663,6 @@ def test_hook_make_repository_is_wrapped_by_middleware(make_app: MakeApp) -> Non
 
 def test_hook_make_repository_leaves_other_registries_alone() -> None:
     """The core makes repositories of its own registry, and of no other."""
-    from flaskreg.plugins import make_plugin_manager
-
     hook = make_plugin_manager(discover=False).hook
     assert hook.flaskreg_make_repository(registry=object(), name="app") is None
 

@@ -186,6 +186,10 @@ def test_without_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"REGISTRY_LOG_LEVEL": "warn"}, "loglevel", "warning"),
         ({"REGISTRY_LOG_LEVEL": "debug"}, "loglevel", "debug"),
         ({"REGISTRY_LOG_ACCESSLOG_DISABLED": "true"}, "accesslog", None),
+        ({}, "http_protocols", "h1"),
+        ({}, "http2_cleartext", "off"),
+        ({"REGISTRY_HTTP_H2C_ENABLED": "true"}, "http_protocols", "h2,h1"),
+        ({"REGISTRY_HTTP_H2C_ENABLED": "true"}, "http2_cleartext", "prior-knowledge"),
     ],
 )
 def test_the_settings_are_the_servers(
@@ -203,6 +207,30 @@ def test_a_wrong_configuration_stops_gunicorn_with_one_line(
         configured(monkeypatch, REGISTRY_HTTP_ADDR="nowhere")
     assert caught.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({}, "pip install flaskreg-acme"),
+        ({"CERTIFICATE": "/c.pem", "KEY": "/c.key"}, "cannot be used together"),
+    ],
+)
+def test_certificates_that_nobody_asks_for_stop_gunicorn_with_one_line(
+    environ: dict[str, str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The plugin is not there, or there are certificates already."""
+    variables = {f"REGISTRY_HTTP_TLS_{name}": it for name, it in environ.items()}
+    variables["REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE"] = "/certificates"
+    with pytest.raises(SystemExit) as caught:
+        configured(monkeypatch, REGISTRY_PLUGINS_DISABLED="[acme]", **variables)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("flaskreg: http.tls")
+    assert told in line
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ class H2c(Section):
 
     enabled: bool = Field(
         default=False,
-        description="Whether HTTP/2 is spoken without TLS.",
+        description=(
+            "Whether HTTP/2 is spoken without TLS too, by prior knowledge; it needs "
+            "`pip install flaskreg[http2]`."
+        ),
     )
 
 

@@ -24,7 +24,10 @@ class LetsEncrypt(Section):
 
     cachefile: str | None = Field(
         default=None,
-        description="The folder that keeps the certificates; unset: not used.",
+        description=(
+            "The folder that keeps the account, the certificates and their keys; "
+            "unset: not used. It needs `pip install flaskreg-acme`."
+        ),
     )
     email: str = Field(default="", description="The address of the account.")
     hosts: list[str] = Field(

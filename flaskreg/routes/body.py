@@ -37,13 +37,17 @@ class Body:
         self.length: int | None = None
         chunked = "HTTP_TRANSFER_ENCODING" in environ
         stated = environ.get("CONTENT_LENGTH")
+        terminated = environ.get("wsgi.input_terminated")
         if chunked:
-            if not environ.get("wsgi.input_terminated"):
+            if not terminated:
                 raise TransferUnsupported("this server does not hand on such a body")
         elif stated:
             if not (stated.isascii() and stated.isdigit() and len(stated) < 20):
                 raise SizeInvalid("Content-Length is not a length")
             self.length = int(stated)
+        elif terminated and environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2"):
+            # The end of its stream is the end of a body, whose length need not be told.
+            self.length = None
         else:
             self.length = 0
 

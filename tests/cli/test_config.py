@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from click.testing import Result
 
 from flaskreg.cli.config import config
+from flaskreg.config.later import Later
 from flaskreg.config.reference import render_reference
 
 
@@ -35,7 +36,10 @@ def test_check_without_a_file_checks_the_environment(file: Path) -> None:
     assert run("check", REGISTRY_CONFIGURATION_PATH="missing").exit_code == 2
 
 
-def test_check_prints_warnings_and_what_comes_later(file: Path) -> None:
+def test_check_prints_warnings_and_what_comes_later(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flaskreg.config.later.LATER", [Later("http.h2c", "nothing")])
     result = run("check", str(file), REGISTRY_X="y", REGISTRY_HTTP_H2C_ENABLED="true")
     assert (result.exit_code, result.stdout) == (0, "ok\n")
     ignored, later = result.stderr.splitlines()

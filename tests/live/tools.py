@@ -20,6 +20,7 @@ PACKAGES = {
     "dockerd": "docker.io",
     "containerd": "containerd",
     "ctr": "containerd",
+    "curl": "curl",
     "docker-registry": "docker-registry",
     "go": "golang-go (1.24 or later)",
     "kubectl": "kubectl or kubernetes-client",

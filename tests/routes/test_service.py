@@ -270,6 +270,20 @@ def test_chunked_body() -> None:
         Body({"wsgi.input": io.BytesIO(b"0123"), **chunked})
 
 
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ({"SERVER_PROTOCOL": "HTTP/2.0"}, b"0123"),
+        ({"SERVER_PROTOCOL": "HTTP/2.0", "CONTENT_LENGTH": "2"}, b"01"),
+        ({"SERVER_PROTOCOL": "HTTP/2.0", "wsgi.input_terminated": False}, b""),
+        ({"SERVER_PROTOCOL": "HTTP/1.1"}, b""),
+    ],
+)
+def test_body_without_a_length(told: dict[str, Any], read: bytes) -> None:
+    """In HTTP/2 it ends with its stream; in HTTP/1.1 there is none."""
+    assert b"".join(body_of(b"0123", **told).chunks()) == read
+
+
 def test_body_that_breaks_off() -> None:
     """Whatever a server raises from its input is one error here."""
 
