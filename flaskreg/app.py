@@ -207,6 +207,10 @@ def make_registry(
         cache=_make_cache(manager, settings),
         manifest_types=collect(manager, "flaskreg_register_manifest_types"),
         manifest_options=_make_options(manager, settings),
+        registry_middleware=collect(manager, "flaskreg_register_registry_middleware"),
+        repository_middleware=collect(
+            manager, "flaskreg_register_repository_middleware"
+        ),
         hook=hook,
     )
     return registry

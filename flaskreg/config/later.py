@@ -37,8 +37,6 @@ class Later:
 
 
 LATER = (
-    Later("middleware.registry", "nothing is wrapped around the registry"),
-    Later("middleware.repository", "nothing is wrapped around repositories"),
     Later("http.tls.letsencrypt", "no certificate is asked for"),
     Later("http.h2c", "HTTP/2 is not spoken"),
 )

@@ -47,7 +47,7 @@ USED = (
     "log",
     "loglevel",
     "manifests",
-    "middleware.storage",
+    "middleware",
     "notifications",
     "plugins",
     "policy",
