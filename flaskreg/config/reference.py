@@ -88,7 +88,8 @@ neither, content is kept in `./registry-data` and port 5000 is listened on.
 `flaskreg config check` says what is wrong with a file, `flaskreg config show` prints
 what holds in the end and where each value came from, secrets masked.
 
-- An unknown key, a key that stands twice, and a value of the wrong type are errors.
+- An unknown key and a value of the wrong type are errors. Of a key that stands
+  twice the last one holds, and a warning says so.
 - A key that is null or empty text has its default.
 - A duration is a number with a unit, as in `10s`, `1h30m` or `250ms`. A bare integer is
   a count of nanoseconds, as in distribution.

@@ -29,11 +29,14 @@ PACKAGES = {
     "node": "nodejs (18 or later)",
     "npm": "npm",
     "podman": "podman",
+    "redis-cli": "redis-tools",
+    "redis-server": "redis-server",
     "skopeo": "skopeo",
     "systemd-analyze": "systemd",
     "umoci": "umoci",
 }
-DISTRIBUTION = "github.com/distribution/distribution/v3/cmd/registry@v3.1.1"
+MODULE = "github.com/distribution/distribution/v3@v3.1.1"
+DISTRIBUTION = MODULE.replace("@", "/cmd/registry@")
 
 
 def need(name: str) -> str:
