@@ -59,6 +59,7 @@ FLOORS = (
         "health",
         "background",
         "debugserver",
+        "debugvars",
         "lead",
         "runfolder",
         "tls",

@@ -29,6 +29,7 @@ PACKAGES = {
     "node": "nodejs (18 or later)",
     "npm": "npm",
     "podman": "podman",
+    "promtool": "prometheus",
     "redis-cli": "redis-tools",
     "redis-server": "redis-server",
     "skopeo": "skopeo",
