@@ -16,6 +16,7 @@ import pytest
 PACKAGES = {
     "buildah": "buildah",
     "caddy": "caddy",
+    "cc": "gcc libc6-dev",
     "docker": "docker.io",
     "dockerd": "docker.io",
     "containerd": "containerd",
