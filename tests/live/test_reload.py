@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ import yaml
 
 from .api import Api
 from .images import OCI
+from .images import Layout
 from .servers import Server
 from .tools import wait_until
 
@@ -256,3 +258,32 @@ def test_what_a_changed_file_changes(start_flaskreg: Callable[..., Server]) -> N
     assert ask("PUT", manifest, "anybody") == 201
     assert ask("DELETE", user="anybody") == 405
     assert "level=info" in server.text()
+
+
+def test_upstream_credentials(
+    start_flaskreg: Callable[..., Server], tmp_path: Path, image: Layout
+) -> None:
+    """A password of an upstream that is put right in the file is used."""
+    users = {"realm": "r", "path": str(tmp_path / "users")}
+    upstream = start_flaskreg({"auth": {"htpasswd": users}}, workers=1)
+    told = re.search(r"with user (\S+) and password ([\w-]+)", upstream.text())
+    assert told, upstream.text()
+    user, password = told.groups()
+    there = Api(upstream.url, "app")
+    there.session.auth = (user, password)
+    there.push(image, "v1")
+    proxy = {"remoteurl": upstream.url, "username": user, "password": "wrong"}
+    server = start_flaskreg(
+        {"http": {"headers": {"X-Mark": ["0"]}}, "proxy": proxy}, workers=2
+    )
+    refused = Api(server.url, "app").call("GET", "manifests/v1")
+    assert refused.status_code >= 400
+
+    def change(document: dict[str, Any]) -> None:
+        set_mark("1")(document)
+        document["proxy"]["password"] = password
+
+    write(server, change)
+    wait_for_mark(server, "1")
+    Api(server.url, "app").check_holds(image, "v1")
+    assert password not in server.text()
