@@ -240,9 +240,11 @@ def make_all() -> Settings:
     settings: Settings = module._settings
     module.logger_class(Config())
     module.set_up_logs(settings)
-    client = Client(create_app(settings, (AnyPlugin(),)))
+    app = create_app(settings, (AnyPlugin(),))
+    client = Client(app)
     for path in ("/v2/", "/v2/app/of/manifests/v1", "/v2/app/one/manifests/v1"):
         assert client.get(path).status_code in (200, 403, 404, 502, 503)
+    app.stop()
     return settings
 
 

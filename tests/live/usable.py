@@ -45,7 +45,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "log.audit.pulls": {"log": {"audit": {"path": "{folder}/audit.log"}}},
     "log.accesslog.formatter": {"log": {"accesslog": {"disabled": False}}},
     "http.debug.prometheus": {
-        "http": {"debug": {"addr": "127.0.0.1:1", "prometheus": {"enabled": True}}}
+        "http": {"debug": {"addr": "127.0.0.1:0", "prometheus": {"enabled": True}}}
     },
     "storage.cache.options": {"storage": {"cache": {"blobdescriptor": "any"}}},
     "proxy.password": {"proxy": {"username": "me"}},
@@ -110,7 +110,7 @@ USABLE: dict[str, Any] = {
     "http.tls.key": "{folder}/key.pem",
     "http.tls.clientcas": ["{folder}/cert.pem"],
     "http.tls.ciphersuites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
-    "http.debug.addr": "127.0.0.1:1",
+    "http.debug.addr": "127.0.0.1:0",
     "http.debug.prometheus.path": "/elsewhere",
     "log.audit.path": "{folder}/audit.log",
     "notifications.outbox.path": "{folder}/outbox",
