@@ -20,6 +20,7 @@ from flaskreg.config import Settings
 from flaskreg.config import load_settings
 from flaskreg.debugserver import DebugServer
 from flaskreg.debugserver import parse_address
+from flaskreg.debugvars import make_vars_page
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.defaults.services import pick
 from flaskreg.driver import StorageDriver
@@ -147,7 +148,7 @@ def create_app(
     """
     if settings is None:
         settings = load_settings()
-    for line in (*settings.warnings, *settings.later()):
+    for line in settings.warnings:
         _log.warning("%s", line)
     manager = make_plugin_manager(settings.plugins.disabled, plugins)
     if settings.proxy.configured and not manager.has_plugin("proxy"):
@@ -207,6 +208,10 @@ def make_registry(
         cache=_make_cache(manager, settings),
         manifest_types=collect(manager, "flaskreg_register_manifest_types"),
         manifest_options=_make_options(manager, settings),
+        registry_middleware=collect(manager, "flaskreg_register_registry_middleware"),
+        repository_middleware=collect(
+            manager, "flaskreg_register_repository_middleware"
+        ),
         hook=hook,
     )
     return registry
@@ -264,16 +269,18 @@ def _make_debug(
         address = parse_address(debug.addr)
     except ValueError as error:
         raise ConfigError.wrong("http.debug.addr", debug.addr, str(error)) from None
-    meters = collect(manager, "flaskreg_register_meters", settings=settings)
+    offered = collect(manager, "flaskreg_register_meters", settings=settings)
+    meters = (gate.measure, *offered.values())
     pages: dict[str, Page] = {
         "/debug/health": debug_page(lambda: gate.failing),
+        "/debug/vars": make_vars_page(settings, meters),
         "/readyz": debug_page(readiness.failing),
         "/healthz": debug_page(dict),
         **collect(
             manager,
             "flaskreg_register_debug_pages",
             settings=settings,
-            meters=(gate.measure, *meters.values()),
+            meters=meters,
         ),
     }
     if debug.prometheus.enabled and debug.prometheus.path not in pages:

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
 from typing import BinaryIO
-from typing import TypeVar
 
 from flaskreg.driver import FileInfo
 from flaskreg.driver import FileWriter
 from flaskreg.driver import StorageDriver
+from flaskreg.forwarding import forwarding
 from flaskreg.handover import ContentRequest
 
 
-T = TypeVar("T", bound=type)
-
-
-def _forwarding(cls: T) -> T:
-    """Let a class forward every method of the contract that it does not define.
-
-    The defaults of the contract are for drivers that have nothing better, which a
-    wrapper cannot know of: a method that is added to it later is forwarded too.
-    """
-    for name, value in vars(StorageDriver).items():
-        if callable(value) and not name.startswith("_") and name not in vars(cls):
-            setattr(cls, name, _forward(name, value))
-    return cls
-
-
-def _forward(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    def forward(self: DriverWrapper, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.inner, name)(*args, **kwargs)
-
-    forward.__name__, forward.__doc__ = name, method.__doc__
-    return forward
-
-
-@_forwarding
+@forwarding(StorageDriver)
 class DriverWrapper(StorageDriver):
     """Does what another driver does; inherit it and override what is to differ.
 

@@ -17,8 +17,10 @@ from flaskreg.app import RegistryApp
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.config.environment import PATH_VARIABLE
 from flaskreg.debugserver import parse_address
 from flaskreg.driver import DriverError
+from flaskreg.filewatch import FileWatch
 from flaskreg.logs.server import server_log
 from flaskreg.logs.setup import make_hooks
 from flaskreg.logs.setup import set_up_logs
@@ -136,7 +138,9 @@ def _changeable(settings: Settings) -> dict[str, Any]:
     }
 
 
+_watch = FileWatch(os.environ.get(PATH_VARIABLE))
 _running = _load()
+_prepared: tuple[Running, RegistryApp] | None = None
 _settings = _running.settings
 _values = _changeable(_settings)
 
@@ -187,24 +191,59 @@ def on_starting(server: Arbiter) -> None:
     _check_port(server)
 
 
+def when_ready(server: Arbiter) -> None:
+    """Look at the configuration file each time that the arbiter looks at its workers.
+
+    That is in its own loop, once a second: no thread is there when it forks.
+    """
+    murder_workers = server.murder_workers
+
+    def murder_workers_and_look() -> None:
+        murder_workers()
+        if _watch.changed():
+            _take_change(server)
+
+    server.murder_workers = murder_workers_and_look
+
+
+def _take_change(server: Arbiter) -> None:
+    """Reload when the changed file can be used; else let the workers go on."""
+    global _prepared  # noqa: PLW0603 - gunicorn's settings are a module
+    server.log.info("the configuration file has changed")
+    _prepared = _prepare(server)
+    if _prepared is not None:
+        server.handle_hup()
+
+
+def _prepare(server: Arbiter) -> tuple[Running, RegistryApp] | None:
+    """Return the configuration as it is now, with its application.
+
+    :returns: ``None`` when it is wrong, which is logged.
+    """
+    try:
+        running = Running()
+        return running, assemble(running.settings)
+    except (ConfigError, PluginError) as error:
+        # One line that says what to do; a trace would say nothing more.
+        server.log.error("the configuration was not changed: %s", error)  # noqa: TRY400
+        return None
+
+
 def on_reload(server: Arbiter) -> None:
-    """Take what has changed in the configuration, after SIGHUP.
+    """Take what has changed in the configuration, after SIGHUP or a change of its file.
 
     A configuration that is wrong is told, and the one before it holds on. Addresses,
     and whether TLS or HTTP/2 is spoken, are those of the start.
     """
-    global _running  # noqa: PLW0603 - gunicorn's settings are a module
-    app = server.app.callable
-    if isinstance(app, RegistryApp):
-        try:
-            running = Running()
-            server.app.callable = assemble(running.settings)
-            running.tls = running.tls or _running.tls
-            _running = running
-        except (ConfigError, PluginError) as error:
-            # One line that says what to do; a trace would say nothing more.
-            sentence = "the configuration was not changed: %s"
-            server.log.error(sentence, error)  # noqa: TRY400
+    global _running, _prepared  # noqa: PLW0603 - gunicorn's settings are a module
+    if isinstance(server.app.callable, RegistryApp):
+        if _prepared is None:
+            _watch.take()
+            _prepared = _prepare(server)
+        if _prepared is not None:
+            _prepared[0].tls = _prepared[0].tls or _running.tls
+            _running, server.app.callable = _prepared
+        _prepared = None
     for name, value in _changeable(_running.settings).items():
         server.cfg.set(name, value)
     server.num_workers = server.cfg.workers

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from flaskreg.servertls import ServerTls
     from flaskreg.services import Registry
     from flaskreg.services import Repository
+    from flaskreg.servicewrappers import RegistryMiddleware
+    from flaskreg.servicewrappers import RepositoryMiddleware
 
 
 hookspec = pluggy.HookspecMarker("flaskreg")
@@ -90,6 +92,33 @@ def flaskreg_register_storage_middleware() -> Mapping[str, StorageMiddleware]:  
         returns a driver around it; it raises
         :class:`~flaskreg.config.ConfigError` for an option that it does not know, and
         does no I/O.
+    """
+
+
+@hookspec
+def flaskreg_register_registry_middleware() -> Mapping[str, RegistryMiddleware]:  # type: ignore[empty-body]
+    """Offer registry middleware.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: callables by the name that an entry of ``middleware.registry`` of the
+        configuration uses. Each takes a registry and the entry's ``options``, and
+        returns a registry around it; it raises
+        :class:`~flaskreg.config.ConfigError` for an option that it does not know, and
+        does no I/O.
+    """
+
+
+@hookspec
+def flaskreg_register_repository_middleware() -> Mapping[str, RepositoryMiddleware]:  # type: ignore[empty-body]
+    """Offer repository middleware.
+
+    Called once for each application, before anything is made. Results are collected.
+
+    :returns: callables by the name that an entry of ``middleware.repository`` of the
+        configuration uses. Each takes the entry's ``options`` when the application is
+        made, raises :class:`~flaskreg.config.ConfigError` for one that it does not
+        know, does no I/O, and returns what wraps each repository when it is used.
     """
 
 
@@ -207,18 +236,25 @@ def flaskreg_make_registry(
     cache: DescriptorCache,
     manifest_types: Mapping[str, ManifestType],
     manifest_options: Sequence[ManifestOption],
+    registry_middleware: Mapping[str, RegistryMiddleware],
+    repository_middleware: Mapping[str, RepositoryMiddleware],
     hook: pluggy.HookRelay,
 ) -> Registry | None:
     """Make the registry.
 
     Called once for each application. Stops at the first result that is not ``None``;
-    the core's implementation comes last. A pull-through cache wraps it.
+    the core's implementation comes last. The core's own wrappers put the middleware of
+    the configuration around what was made, each list in its order. A wrapper of a
+    plugin, such as a pull-through cache, stands outside of that for the registry, and
+    within that for repositories.
 
     :param settings: the settings of the application.
     :param driver: the storage driver that was made.
     :param cache: the descriptor cache that was made.
     :param manifest_types: every registered manifest type, by media type.
     :param manifest_options: the configured manifest options, in their order.
+    :param registry_middleware: every registered registry middleware, by name.
+    :param repository_middleware: every registered repository middleware, by name.
     :param hook: calls further hooks; the registry makes its repositories by it.
     :returns: the registry, or ``None`` to leave it to the next implementation.
     """

@@ -18,8 +18,8 @@ class Measurement:
     """
 
     name: str
-    #: a ``counter`` only grows.
-    kind: Literal["counter", "gauge"]
+    #: a ``counter`` only grows; ``unknown`` is for a name that says something else.
+    kind: Literal["counter", "gauge", "unknown"]
     #: the sentence that says what is counted.
     help: str
     value: float

@@ -22,6 +22,8 @@ DEFAULT_PLUGINS = (
     "flaskreg.defaults.filesystem",
     "flaskreg.defaults.inmemory",
     "flaskreg.defaults.storagemiddleware",
+    "flaskreg.defaults.registrymiddleware",
+    "flaskreg.defaults.repositorymiddleware",
     "flaskreg.defaults.memorycache",
     "flaskreg.defaults.open_access",
     "flaskreg.defaults.ocimanifests",

@@ -28,7 +28,6 @@ from flaskreg.cache import DescriptorCache
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
-from flaskreg.config.later import Later
 from flaskreg.defaults.inmemory import InMemoryDriver
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.driver import DriverError
@@ -95,20 +94,18 @@ def test_what_no_plugin_offers_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_keys_whose_feature_comes_later_are_told(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_warnings_of_the_settings_are_told(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """One line each, and none for what was not written."""
-    monkeypatch.setattr("flaskreg.config.later.LATER", [Later("http.h2c", "nothing")])
     file = tmp_path / "config.yml"
     file.write_text("version: 0.1\nstorage: inmemory\nloglevel: debug\n")
-    environ = {"REGISTRY_HTTP_H2C_ENABLED": "true", "REGISTRY_NOKEY": "x"}
+    environ = {"REGISTRY_NOKEY": "x"}
     settings = load_settings(file, environ)
     with caplog.at_level(logging.WARNING, "flaskreg"):
         create_app(settings)
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == [*settings.warnings, *settings.later()]
-    assert any(line.startswith("http.h2c") for line in lines)
+    assert lines == [*settings.warnings]
     assert any("REGISTRY_NOKEY" in line for line in lines)
     caplog.clear()
     create_app(Settings.model_validate({"storage": {"driver": "inmemory"}}))

@@ -79,6 +79,15 @@ def test_every_command(folder: Path) -> None:
         assert fits(shown, done.stdout), f"{command}\n{done.stdout}"
 
 
+def test_no_command_is_run_by_nobody() -> None:
+    """Each stands in a block that this test runs, or its sister for live servers."""
+    blocks = re.findall(r"^```(.*)$", PAGE, re.M)
+    assert set(blocks) == {"", "console", "console server"}
+    prose = re.sub(r"^```.*?^```$", "", PAGE, flags=re.M | re.S)
+    named = {each.split()[1] for each in re.findall(r"`(flaskreg [^`]+)`", prose)}
+    assert named <= set(re.findall(r"^\$ flaskreg (\S+)", PAGE, re.M))
+
+
 def test_every_command_of_upkeep_is_on_the_page() -> None:
     """Who looks for one finds it."""
     words = ("garbage-collect", "readonly", "fsck", "import", "export")

@@ -26,7 +26,12 @@ EXAMPLE = ROOT / "plugins" / "flaskreg-example"
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
 
 #: files that the page shows from their first to their last line.
-WHOLE = ("setup.cfg", "pyproject.toml", "flaskreg_example/__init__.py")
+WHOLE = (
+    "setup.cfg",
+    "pyproject.toml",
+    "flaskreg_example/__init__.py",
+    "flaskreg_example/middleware.py",
+)
 
 _BLOCK = re.compile(r"^```\w+ (?P<name>\S+)\n(?P<code>.*?)^```$", re.M | re.S)
 

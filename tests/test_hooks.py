@@ -65,6 +65,8 @@ from flaskreg.plugins import make_plugin_manager
 from flaskreg.servertls import ServerTls
 from flaskreg.services import Registry
 from flaskreg.services import Repository
+from flaskreg.servicewrappers import RegistryWrapper
+from flaskreg.servicewrappers import RepositoryWrapper
 from flaskreg.tls import TlsContexts
 
 
@@ -341,9 +343,15 @@ def test_hook_register_blueprints(make_app: MakeApp) -> None:
     assert codes(client.get("/mine/other")) == ["NOT_FOUND"]
 
 
-def middleware(*entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section with entries of ``middleware.storage``."""
-    return {"storage": list(entries)}
+def middleware(*entries: Mapping[str, Any], kind: str = "storage") -> dict[str, Any]:
+    """Return the section with entries of one of its lists."""
+    return {kind: list(entries)}
+
+
+def labelled(*labels: str) -> list[dict[str, Any]]:
+    """Return entries of the middleware ``mine``, and one that is off."""
+    entries = [{"name": "mine", "options": {"label": label}} for label in labels]
+    return [*entries[:1], {"name": "mine", "disabled": True}, *entries[1:]]
 
 
 def test_hook_register_storage_middleware(make_app: MakeApp) -> None:
@@ -359,22 +367,101 @@ def test_hook_register_storage_middleware(make_app: MakeApp) -> None:
 
             return {"mine": wrap}
 
-    entries = [{"name": "mine", "options": {"label": label}} for label in "ab"]
-    entries.insert(1, {"name": "mine", "disabled": True})
-    app = make_app((Plugin(),), middleware=middleware(*entries))
+    app = make_app((Plugin(),), middleware=middleware(*labelled("a", "b")))
     driver: Any = app.driver
     assert [driver.label, driver.inner.label] == ["b", "a"]
     push_image(Client(app), "app", "latest")
 
 
-def test_hook_register_storage_middleware_names_what_is_missing(
-    make_app: MakeApp,
-) -> None:
+def test_hook_register_registry_middleware(make_app: MakeApp) -> None:
+    """Entries are put around the registry in their order, within a plugin's wrapper."""
+
+    class Labelled(RegistryWrapper):
+        label = ""
+
+        def repository(self, name: str) -> Repository:
+            asked.append(self.label)
+            return super().repository(name)
+
+    def labelling(registry: Registry, options: Mapping[str, Any]) -> Registry:
+        wrapped = Labelled(registry)
+        wrapped.label = options["label"]
+        return wrapped
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_registry_middleware(self) -> Mapping[str, Any]:
+            return {"mine": labelling}
+
+        @hookimpl(wrapper=True)
+        def flaskreg_make_registry(
+            self,
+            registry_middleware: Mapping[str, Any],
+            repository_middleware: Mapping[str, Any],
+        ) -> Generator[None, Registry, Registry]:
+            assert "mine" in registry_middleware
+            assert "mine" not in repository_middleware
+            registry = yield
+            return labelling(registry, {"label": "plugin"})
+
+    asked: list[str] = []
+    entries = middleware(*labelled("a", "b"), kind="registry")
+    app = make_app((Plugin(),), middleware=entries)
+    assert app.site.registry.repository("app").name == "app"
+    assert asked == ["plugin", "b", "a"]
+    push_image(Client(app), "app", "latest")
+
+
+def test_hook_register_repository_middleware(make_app: MakeApp) -> None:
+    """Each repository is wrapped once in a process, outside of a plugin's wrapper."""
+
+    class Labelled(RepositoryWrapper):
+        label = ""
+
+    def labelling(options: Mapping[str, Any]) -> Callable[[Repository], Repository]:
+        read.append(options["label"])
+
+        def wrap(repository: Repository) -> Repository:
+            wrapped = Labelled(repository)
+            wrapped.label = options["label"]
+            return wrapped
+
+        return wrap
+
+    class Elsewhere(RegistryWrapper):
+        def repository(self, name: str) -> Repository:
+            asked.append(name)
+            return super().repository(name)
+
+    class Plugin:
+        @hookimpl
+        def flaskreg_register_repository_middleware(self) -> Mapping[str, Any]:
+            return {"mine": labelling}
+
+        @hookimpl(wrapper=True)
+        def flaskreg_make_registry(self) -> Generator[None, Registry, Registry]:
+            return Elsewhere((yield))
+
+    read: list[str] = []
+    asked: list[str] = []
+    entries = middleware(*labelled("a", "b"), kind="repository")
+    app = make_app((Plugin(),), middleware=entries)
+    assert read == ["a", "b"]
+    assert asked == []
+    for _ in range(2):
+        found: Any = app.site.registry.repository("app")
+        assert [found.label, found.inner.label, found.name] == ["b", "a", "app"]
+    assert asked == ["app"]
+    push_image(Client(app), "app", "latest")
+
+
+@pytest.mark.parametrize("kind", ["storage", "registry", "repository"])
+def test_middleware_that_is_missing_is_named(make_app: MakeApp, kind: str) -> None:
     """In one line, with what to install."""
     for name, wanted in (("absent", "absent"), ("s3aws", "s3")):
         with pytest.raises(ConfigError) as caught:
-            make_app((), middleware=middleware({"name": name}))
-        assert str(caught.value).startswith("middleware.storage[0]: ")
+            make_app((), middleware=middleware({"name": name}, kind=kind))
+        assert str(caught.value).startswith(f"middleware.{kind}[0]: ")
         assert f"`pip install flaskreg-{wanted}`" in str(caught.value)
 
 

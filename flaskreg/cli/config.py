@@ -26,7 +26,7 @@ def check(file: str | None) -> None:
     """
     settings = _load(file)
     click.echo("ok")
-    for line in (*settings.warnings, *settings.later()):
+    for line in settings.warnings:
         click.echo(f"warning: {line}", err=True)
 
 

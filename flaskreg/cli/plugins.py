@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 import pluggy
 from rich.console import Console
@@ -9,6 +11,7 @@ from rich.table import Table
 
 from flaskreg.config import Settings
 from flaskreg.config import load_settings
+from flaskreg.config.middleware import Middleware
 from flaskreg.defaults.distributions import distribution_of
 from flaskreg.defaults.manifestoptions import STANDARD_ORDER
 from flaskreg.plugins import DEFAULT_PLUGINS
@@ -21,6 +24,8 @@ from flaskreg.plugins import offers
 _KINDS = {
     "driver": "flaskreg_register_drivers",
     "storage middleware": "flaskreg_register_storage_middleware",
+    "registry middleware": "flaskreg_register_registry_middleware",
+    "repository middleware": "flaskreg_register_repository_middleware",
     "cache": "flaskreg_register_caches",
     "access controller": "flaskreg_register_access_controllers",
     "manifest type": "flaskreg_register_manifest_types",
@@ -88,10 +93,14 @@ def _used(settings: Settings) -> dict[str, tuple[str, ...]]:
     names = STANDARD_ORDER if entries is None else tuple(each.name for each in entries)
     return {
         "driver": (settings.storage.driver,),
-        "storage middleware": tuple(
-            each.name for each in settings.middleware.storage if not each.disabled
-        ),
+        "storage middleware": _enabled(settings.middleware.storage),
+        "registry middleware": _enabled(settings.middleware.registry),
+        "repository middleware": _enabled(settings.middleware.repository),
         "cache": (settings.storage.cache.blobdescriptor or "none",),
         "access controller": (settings.auth.controller,),
         "manifest option": names,
     }
+
+
+def _enabled(entries: Iterable[Middleware]) -> tuple[str, ...]:
+    return tuple(each.name for each in entries if not each.disabled)

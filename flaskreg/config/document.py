@@ -55,9 +55,12 @@ class Items(list["Node"]):
 Node = Scalar | Map | Items
 
 
-def read_document(path: str | os.PathLike[str]) -> Map:
+def read_document(path: str | os.PathLike[str], warnings: list[str]) -> Map:
     """Return the map that a YAML file holds.
 
+    Of a key that stands twice the last one holds, as in distribution.
+
+    :param warnings: told of each such key.
     :raises ConfigError: when it cannot be read, is no YAML, or is no map.
     """
     name = os.fspath(path)
@@ -69,7 +72,9 @@ def read_document(path: str | os.PathLike[str]) -> Map:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{name}: cannot be read: {reason}") from None
-    tree = parse_document(text, name, lambda line: Origin("file", f"{name}:{line}"))
+    tree = parse_document(
+        text, name, lambda line: Origin("file", f"{name}:{line}"), warnings
+    )
     if not isinstance(tree, Map):
         raise ConfigError(
             f'{name}: must be a map of keys that begins with "version: 0.1"'
@@ -77,19 +82,24 @@ def read_document(path: str | os.PathLike[str]) -> Map:
     return tree
 
 
-def parse_document(text: str, name: str, origin: Callable[[int], Origin]) -> Node:
+def parse_document(
+    text: str,
+    name: str,
+    origin: Callable[[int], Origin],
+    warnings: list[str] | None = None,
+) -> Node:
     """Return the tree that YAML text holds; no document at all is a null.
 
     :param text: the YAML.
     :param name: what the text is called in errors.
     :param origin: turns a line number into an origin.
-    :raises ConfigError: naming line and problem when the text is no YAML, or has a
-        key twice.
+    :param warnings: told of a key that stands twice; ``None`` refuses it.
+    :raises ConfigError: naming line and problem when the text is no YAML.
     """
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
-        return _Builder(loader, name, origin).build(root)
+        return _Builder(loader, name, origin, warnings).build(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -104,8 +114,13 @@ class _Builder:
     """Builds the tree of one document out of PyYAML's nodes."""
 
     def __init__(
-        self, loader: yaml.SafeLoader, name: str, origin: Callable[[int], Origin]
+        self,
+        loader: yaml.SafeLoader,
+        name: str,
+        origin: Callable[[int], Origin],
+        warnings: list[str] | None,
     ) -> None:
+        self._warnings = warnings
         self._loader = loader
         self._name = name
         self._origin = origin
@@ -133,13 +148,13 @@ class _Builder:
             raise self._error(node, "must be a map, a list or a value")
         if id(node) not in self._flattened:
             self._flattened.add(id(node))
-            self._refuse_duplicates(node)
+            self._look_for_duplicates(node)
             self._loader.flatten_mapping(node)
         built = Map(self._origin(_line(node)))
         built.update((key.value, self.build(child)) for key, child in node.value)
         return built
 
-    def _refuse_duplicates(self, node: yaml.MappingNode) -> None:
+    def _look_for_duplicates(self, node: yaml.MappingNode) -> None:
         lines: dict[str, int] = {}
         for key, _child in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -147,8 +162,11 @@ class _Builder:
             if key.tag == _MERGE:
                 continue
             if key.value in lines:
-                first = lines[key.value]
-                raise self._error(key, f"key {key.value} is already on line {first}")
+                sentence = f"key {key.value} is already on line {lines[key.value]}"
+                error = self._error(key, sentence)
+                if self._warnings is None:
+                    raise error
+                self._warnings.append(f"{error}; the last one holds")
             lines[key.value] = _line(key)
 
     def _value(self, node: yaml.ScalarNode) -> object:

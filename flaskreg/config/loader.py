@@ -77,8 +77,9 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     path = path or environ.get(PATH_VARIABLE) or None
-    tree = _built_in() if path is None else read_document(path)
-    warnings = apply_environment(tree, Settings, environ)
+    warnings: list[str] = []
+    tree = _built_in() if path is None else read_document(path, warnings)
+    warnings.extend(apply_environment(tree, Settings, environ))
     _check_version(tree)
     _follow_aliases(tree)
     resolver = Resolver(Settings)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flaskreg.config.durations import format_duration
-from flaskreg.config.later import LATER
-from flaskreg.config.later import entry_for
 from flaskreg.config.section import Choice
 from flaskreg.config.section import Section
 from flaskreg.config.settings import Settings
@@ -69,8 +67,6 @@ _INTRODUCTION = """\
 
 The configuration file is distribution's `config.yml`: every key of it is known here.
 Keys marked † are flaskreg's own; distribution ignores them, so one file serves both.
-Keys marked ‡ are accepted and checked, and have no effect yet; where one is set, the
-start-up says so.
 
 ```yaml
 version: 0.1
@@ -88,7 +84,8 @@ neither, content is kept in `./registry-data` and port 5000 is listened on.
 `flaskreg config check` says what is wrong with a file, `flaskreg config show` prints
 what holds in the end and where each value came from, secrets masked.
 
-- An unknown key, a key that stands twice, and a value of the wrong type are errors.
+- An unknown key and a value of the wrong type are errors. Of a key that stands
+  twice the last one holds, and a warning says so.
 - A key that is null or empty text has its default.
 - A duration is a number with a unit, as in `10s`, `1h30m` or `250ms`. A bare integer is
   a count of nanoseconds, as in distribution.
@@ -136,13 +133,7 @@ def _section(name: str, model: type[Section]) -> str:
         for path, key in iter_keys(model, name)
         if key.shape.kind is not Kind.SECTION
     ]
-    part = _part(f"`{name}`", _summary(model), rows)
-    notes = [
-        f"- ‡ `{it.key}`: {it.sentence}.\n"
-        for it in LATER
-        if it.key.partition(".")[0] == name
-    ]
-    return "\n".join([part, "".join(notes)]) if notes else part
+    return _part(f"`{name}`", _summary(model), rows)
 
 
 def _part(title: str, summary: str, rows: list[tuple[str, ...]]) -> str:
@@ -189,7 +180,7 @@ def _selected(name: str, model: type[Section]) -> list[tuple[str, ...]]:
 
 def _row(name: str, key: Key) -> tuple[str, ...]:
     ours = name in OURS or name.partition("[]")[0] in OURS
-    marks = " †" * ours + " ‡" * (entry_for(name) is not None)
+    marks = " †" * ours
     meaning = key.info.description or ""
     return f"`{name}`{marks}", _type(key.shape), _default(key), meaning
 

@@ -10,7 +10,6 @@ from pydantic import PrivateAttr
 from flaskreg.config.auth import Auth
 from flaskreg.config.health import Health
 from flaskreg.config.http import Http
-from flaskreg.config.later import later
 from flaskreg.config.limits import Catalog
 from flaskreg.config.limits import Plugins
 from flaskreg.config.limits import Policy
@@ -91,10 +90,6 @@ class Settings(Section):
         :param key: the dotted name, as in ``http.addr`` or ``log.hooks[0].type``.
         """
         return self._origins.get(key, DEFAULT)
-
-    def later(self) -> list[str]:
-        """Return one line for each key that is set, and whose feature comes later."""
-        return later(self)
 
     def loaded(
         self, origins: Mapping[str, Origin], warnings: tuple[str, ...]

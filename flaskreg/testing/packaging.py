@@ -16,10 +16,13 @@ import pytest
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.defaults.inmemory import InMemoryDriver
+from flaskreg.defaults.memorycache import NoCache
 from flaskreg.plugins import GROUP
 from flaskreg.plugins import collect
 from flaskreg.plugins import installed
 from flaskreg.plugins import make_plugin_manager
+from flaskreg.services import Registry
+from flaskreg.storage.registry import LocalRegistry
 from flaskreg.testing.audit import watch
 
 
@@ -31,8 +34,16 @@ _FACTORIES = (
 )
 _OPTIONS = "flaskreg_register_manifest_options"
 _MIDDLEWARE = "flaskreg_register_storage_middleware"
+_REGISTRY = "flaskreg_register_registry_middleware"
+_REPOSITORY = "flaskreg_register_repository_middleware"
+
+_HOOKS = (*_FACTORIES, _OPTIONS, _MIDDLEWARE, _REGISTRY, _REPOSITORY)
 
 _UNKNOWN = "parameter-that-nobody-knows"
+
+
+def _registry() -> Registry:
+    return LocalRegistry(InMemoryDriver(), NoCache(), {})
 
 
 class PluginTests:
@@ -93,7 +104,7 @@ class PluginTests:
         """Nothing that it registers is registered by another installed plugin."""
         manager = make_plugin_manager()
         types = "flaskreg_register_manifest_types"
-        for hook in (*_FACTORIES, _OPTIONS, _MIDDLEWARE, types):
+        for hook in (*_HOOKS, types):
             collect(manager, hook)
 
     def test_factories_do_no_io(
@@ -148,7 +159,7 @@ class PluginTests:
     def _iter_factories(
         self, plugin: object, manager: pluggy.PluginManager
     ) -> Iterator[tuple[str, Callable[[Mapping[str, Any]], object]]]:
-        for hook in (*_FACTORIES, _OPTIONS, _MIDDLEWARE):
+        for hook in _HOOKS:
             for caller in getattr(manager.hook, hook).get_hookimpls():
                 if caller.plugin is not plugin:
                     continue
@@ -157,5 +168,7 @@ class PluginTests:
                         yield name, lambda given, f=factory: f(given, Settings())  # type: ignore[misc]
                     elif hook == _MIDDLEWARE:
                         yield name, lambda given, f=factory: f(InMemoryDriver(), given)  # type: ignore[misc]
+                    elif hook == _REGISTRY:
+                        yield name, lambda given, f=factory: f(_registry(), given)  # type: ignore[misc]
                     else:
                         yield name, factory

@@ -45,13 +45,29 @@ def test_what_is_no_map_in_yaml_is_refused(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD + "storage: {}", "config.yml:3: key storage is already on line 2"),
+        (HEAD + "storage: inmemory", "config.yml:3: key storage is already on line 2"),
         (HEAD + "log:\n  level: info\n  level: warn", "config.yml:5: key level is"),
         ("version: 0.1\nstorage: {s3: {a: 1, a: 2}}", "config.yml:2: key a is"),
     ],
 )
-def test_a_key_stands_once(fails: Fails, text: str, message: str) -> None:
-    assert message in fails(text)
+def test_a_key_that_stands_twice_is_warned_of(
+    load: Load, text: str, message: str
+) -> None:
+    (warning,) = load(text).warnings
+    assert message in warning
+    assert warning.endswith("; the last one holds")
+
+
+def test_of_a_key_that_stands_twice_the_last_one_holds(load: Load) -> None:
+    """As in distribution, whose own files have some."""
+    settings = load(HEAD + "log:\n  level: info\n  level: warn\nlog: {level: debug}")
+    assert settings.log.level == "debug"
+    assert len(settings.warnings) == 2
+
+
+def test_a_key_that_stands_twice_in_a_variable_is_refused(fails: Fails) -> None:
+    message = fails(REGISTRY_LOG_FIELDS="{a: 1, a: 2}")
+    assert "must be YAML" in message
 
 
 def test_merged_keys_may_be_overridden(load: Load) -> None:

@@ -82,7 +82,6 @@ def test_without_any_configuration_content_is_beside_the_process() -> None:
     assert settings.http.addr == ":5000"
     assert settings.auth.controller == "none"
     assert settings.warnings == ()
-    assert settings.later() == []
 
 
 def test_the_environment_names_the_file(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from .servers import Server
 RUNNING = pytest.StashKey[list[Server]]()
 
 #: modules that import a plugin, which need not be installed where no live test runs.
-OF_PLUGINS = ("test_s3.py",)
+OF_PLUGINS = ("test_every_key.py", "test_s3.py")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

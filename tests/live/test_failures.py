@@ -255,6 +255,80 @@ def test_a_disk_that_is_read_only(disk: Disk, server: Server) -> None:
     expect(put(api, "v2", image_of(api, b"another")), 201)
 
 
+def ready(server: Server) -> bool:
+    """Whether the registry says that it can be used; it believes itself for 10 s."""
+    return requests.get(f"{server.url}/readyz", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("cause", ["full", "read-only"])
+def test_readiness_follows_the_disk(disk: Disk, server: Server, cause: str) -> None:
+    """Red while nothing can be written, and green again without a restart."""
+    wait_until(lambda: len(server.workers()) == 2, 30, "both workers")
+    workers = server.workers()
+    assert ready(server)
+    if cause == "full":
+        disk.fill()
+    else:
+        disk.remount("ro")
+    wait_until(lambda: not ready(server), 60, "red")
+    assert requests.get(f"{server.url}/healthz", timeout=10).status_code == 200
+    disk.remount("rw")
+    disk.empty()
+    # Each worker has an answer of its own.
+    wait_until(lambda: all(ready(server) for _ in range(10)), 60, "green")
+    assert server.workers() == workers
+    expect(put(Api(server.url, "again"), "v1", image_of(Api(server.url, "again"))), 201)
+
+
+def test_a_full_disk_at_the_write_of_an_event(
+    disk: Disk, launcher: Launcher, tmp_path: Path
+) -> None:
+    """What cannot be told is not accepted; pulls go on, and so do pushes with room."""
+    endpoint = {"name": "dead", "url": "http://127.0.0.1:1/"}
+    server = launcher.flaskreg(
+        {
+            "notifications": {
+                "endpoints": [endpoint],
+                "outbox": {"path": str(disk.path / "outbox")},
+            }
+        },
+        workers=2,
+        root=tmp_path / "registry",
+    )
+    api = Api(server.url, "events")
+    manifest = image_of(api, b"layer")
+    expect(put(api, "v1", manifest), 201)
+    disk.fill()
+    refused = 0
+    for number in range(200):
+        data = b"blob %d" % number
+        answer = post(api, data)
+        if answer.status_code == 201:
+            continue
+        refused_for_room(answer)
+        refused += 1
+        assert api.pull_manifest("v1")[0] == manifest
+        assert api.pull_blob(digest_of(b"layer")) == b"layer"
+        if refused == 3:
+            break
+    assert refused == 3
+    disk.empty()
+    expect(post(api, data), 201)
+    expect(put(api, "v2", image_of(api, b"another")), 201)
+    told = flaskreg("events", "list", "--json", config_with(server, tmp_path, disk))
+    assert digest_of(data) in told
+
+
+def config_with(server: Server, folder: Path, disk: Disk) -> Path:
+    """Return the configuration of a server with its outbox, for a command."""
+    path = config_of(server, folder)
+    with path.open("a") as file:
+        endpoint = "{name: dead, url: 'http://127.0.0.1:1/'}"
+        outbox = f"{{path: {disk.path}/outbox}}"
+        file.write(f"notifications: {{endpoints: [{endpoint}], outbox: {outbox}}}\n")
+    return path
+
+
 def limit(pid: int, count: int) -> None:
     """Let a process have so many open files, and no more."""
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)

@@ -16,6 +16,7 @@ import pytest
 PACKAGES = {
     "buildah": "buildah",
     "caddy": "caddy",
+    "cc": "gcc libc6-dev",
     "docker": "docker.io",
     "dockerd": "docker.io",
     "containerd": "containerd",
@@ -30,11 +31,15 @@ PACKAGES = {
     "node": "nodejs (18 or later)",
     "npm": "npm",
     "podman": "podman",
+    "promtool": "prometheus",
+    "redis-cli": "redis-tools",
+    "redis-server": "redis-server",
     "skopeo": "skopeo",
     "systemd-analyze": "systemd",
     "umoci": "umoci",
 }
-DISTRIBUTION = "github.com/distribution/distribution/v3/cmd/registry@v3.1.1"
+MODULE = "github.com/distribution/distribution/v3@v3.1.1"
+DISTRIBUTION = MODULE.replace("@", "/cmd/registry@")
 
 
 def need(name: str) -> str:

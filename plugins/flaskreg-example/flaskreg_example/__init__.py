@@ -31,6 +31,10 @@ from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.driver import StorageFull
 from flaskreg.driver import check_path
+from flaskreg.servicewrappers import RegistryMiddleware
+from flaskreg.servicewrappers import RepositoryMiddleware
+from flaskreg_example.middleware import make_naming
+from flaskreg_example.middleware import make_tagging
 
 
 #: a writer that was silent for so many seconds belonged to a process that died.
@@ -262,3 +266,15 @@ def make_example(parameters: Mapping[str, Any]) -> StorageDriver:
 def flaskreg_register_drivers() -> Mapping[str, DriverFactory]:
     """Offer the driver under its name."""
     return {"example": make_example}
+
+
+@hookimpl
+def flaskreg_register_registry_middleware() -> Mapping[str, RegistryMiddleware]:
+    """Offer ``naming``, of the other module."""
+    return {"naming": make_naming}
+
+
+@hookimpl
+def flaskreg_register_repository_middleware() -> Mapping[str, RepositoryMiddleware]:
+    """Offer ``tagging``, of the other module."""
+    return {"tagging": make_tagging}

@@ -40,11 +40,12 @@ class TestExamplePlugin(PluginTests):
 
     plugin_name = "example"
     distribution = "flaskreg-example"
-    parameters = ("file", "timeout")
+    parameters = ("file", "timeout", "pattern")
 
     def valid_parameters(self, name):
         """Return the parameter that has to be there."""
-        del name
+        if name in ("naming", "tagging"):
+            return {"pattern": "v[0-9]+"}
         return {"file": "registry.sqlite"}
 
 

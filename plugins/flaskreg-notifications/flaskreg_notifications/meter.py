@@ -61,9 +61,10 @@ def _of(outbox: Outbox, endpoint: str) -> Iterator[Measurement]:
                 value,
                 {"code": code, **labels},
             )
+    # It goes up and down, which Prometheus would not have a gauge of this name do.
     yield Measurement(
         "registry_notifications_pending_total",
-        "gauge",
+        "unknown",
         "The events that wait to be sent.",
         outbox.pending(endpoint),
         labels,

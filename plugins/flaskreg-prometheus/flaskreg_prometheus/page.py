@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from prometheus_client import make_wsgi_app
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric
+from prometheus_client.core import UnknownMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from flaskreg.measurement import Measurement
@@ -110,9 +112,15 @@ class Measured:
         yield from families.values()
 
 
+_FAMILIES: Mapping[str, Callable[..., Metric]] = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "unknown": UnknownMetricFamily,
+}
+
+
 def _family(first: Measurement) -> Metric:
-    kind = CounterMetricFamily if first.kind == "counter" else GaugeMetricFamily
-    return kind(first.name, first.help, labels=list(first.labels))
+    return _FAMILIES[first.kind](first.name, first.help, labels=list(first.labels))
 
 
 def _usage(pids: Sequence[int]) -> Iterator[Metric]:

@@ -18,6 +18,7 @@ from rich.progress import TransferSpeedColumn
 from flaskreg.app import create_app
 from flaskreg.config import load_settings
 from flaskreg.services import Registry
+from flaskreg.servicewrappers import RepositoryWrapper
 from flaskreg_proxy.images import not_cached
 from flaskreg_proxy.images import parse_image
 from flaskreg_proxy.mirroring import Choice
@@ -124,6 +125,9 @@ def _parse(registry: Registry, image: str) -> tuple[ProxyRepository, str | None]
     """
     name, reference = parse_image(registry.locate, image)
     repository = registry.repository(name)
+    while isinstance(repository, RepositoryWrapper):
+        # What clients are refused does not keep the cache from being filled.
+        repository = repository.inner
     if not isinstance(repository, ProxyRepository):
         raise not_cached(image)
     return repository, reference

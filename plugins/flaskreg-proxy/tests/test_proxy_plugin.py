@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from builders import Client
 from flaskreg_proxy import workplace
+from flaskreg_proxy.commands import _parse
 from flaskreg_proxy.lifetimes import Endless
 from flaskreg_proxy.registry import ProxyRegistry
+from flaskreg_proxy.repository import ProxyRepository
 from flaskreg_proxy.scheduling import Scheduler
 from flaskreg_proxy.workplace import Workplace
 
 from flaskreg import create_app
+from flaskreg import hookimpl
 from flaskreg.config import ConfigError
 from flaskreg.config import Settings
 from flaskreg.defaults.inmemory import InMemoryDriver
+from flaskreg.services import Registry
+from flaskreg.services import Repository
+from flaskreg.servicewrappers import RegistryWrapper
+from flaskreg.servicewrappers import RepositoryWrapper
+from flaskreg.storage.registry import LocalRegistry
 from flaskreg.testing import PluginTests
 from flaskreg.testing.audit import watch
 
@@ -132,3 +141,48 @@ def test_only_what_is_cached_is_covered() -> None:
         False,
         False,
     ]
+
+
+class Noted:
+    """A plugin whose middleware notes what it wraps."""
+
+    def __init__(self) -> None:
+        self.registries: list[Registry] = []
+        self.repositories: list[Repository] = []
+
+    @hookimpl
+    def flaskreg_register_registry_middleware(self) -> Mapping[str, Any]:
+        def wrap(registry: Registry, _options: object) -> Registry:
+            self.registries.append(registry)
+            return RegistryWrapper(registry)
+
+        return {"noted": wrap}
+
+    @hookimpl
+    def flaskreg_register_repository_middleware(self) -> Mapping[str, Any]:
+        def wrap(repository: Repository) -> Repository:
+            self.repositories.append(repository)
+            return RepositoryWrapper(repository)
+
+        return {"noted": lambda _options: wrap}
+
+
+def test_middleware_stands_on_both_sides_of_a_cache() -> None:
+    """As in distribution: the registry's within, the repositories' without."""
+    noted, entry = Noted(), [{"name": "noted"}]
+    settings = Settings.model_validate(
+        {
+            "storage": {"driver": "inmemory"},
+            "proxy": {"remoteurl": "https://example.com"},
+            "middleware": {"registry": entry, "repository": entry},
+        }
+    )
+    registry = create_app(settings, (noted,)).site.registry
+    assert [type(each) for each in noted.registries] == [LocalRegistry]
+    assert isinstance(registry, RegistryWrapper)
+    assert isinstance(registry.inner, ProxyRegistry)
+    repository = registry.repository("app")
+    assert isinstance(repository, RepositoryWrapper)
+    assert [type(each) for each in noted.repositories] == [ProxyRepository]
+    # ``flaskreg mirror`` fills the cache whatever clients are refused.
+    assert _parse(registry, "app:v1") == (repository.inner, "v1")

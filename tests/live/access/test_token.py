@@ -38,7 +38,9 @@ from ..clients import SKOPEO
 from ..clients import Podman
 from ..clients import layout_digest
 from ..clients import remote
+from ..faketime import FakeTime
 from ..images import Layout
+from ..images import digest_of
 from ..servers import Launcher
 from ..servers import Server
 from ..tools import need
@@ -294,3 +296,29 @@ def test_a_key_that_is_rotated(
     assert (statuses(old), statuses(new)) == ({401}, {200})
     assert "the keys of before still hold" in server.text()
     assert not any(token in server.text() for token in (old, new))
+
+
+def test_a_clock_that_jumps(
+    launcher: Launcher,
+    auth: dict[str, Any],
+    tokens: TokenServer,
+    tmp_path: Path,
+    image: Layout,
+) -> None:
+    """A token is refused while it seems to have expired, and holds when it has not."""
+    clock = FakeTime(tmp_path)
+    server = launcher.flaskreg(auth, clock.environment(), workers=2)
+    granted = [Access("repository", "team/app", action) for action in ("pull", "push")]
+    api = api_with(server, "team/app", tokens.issuer.issue("a", granted).token)
+    api.push(image, "one")
+    location = api.append(api.start(), b"begun ")
+    for seconds, status in ((86400, 401), (-86400, 200)):
+        clock.jump(seconds)
+        for _ in range(5):
+            answer = expect(api.call("GET", "manifests/one"), status)
+            challenge = answer.headers.get("WWW-Authenticate", "")
+            assert ('error="invalid_token"' in challenge) is (status == 401)
+        clock.jump(0)
+        api.check_holds(image, "one")
+        location = api.append(location, b"more ")
+    expect(api.commit(location, digest_of(b"begun more more ")), 201)
