@@ -153,7 +153,7 @@ def test_other_names_are_refused(make_registry):
 
 def test_a_certificate_is_renewed_while_clients_are_served(make_registry):
     """By one process, and used by all of them before the old one ends."""
-    seconds = 24
+    seconds = 45
     registry = make_registry(seconds=seconds)
     registry.start()
     registry.wait(lambda: registry.serves("localhost"))
