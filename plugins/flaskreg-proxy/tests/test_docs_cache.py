@@ -32,7 +32,6 @@ def test_every_example_is_a_configuration(tmp_path: Path, text: str) -> None:
     settings = load_settings(file, {})
     assert settings.proxy.configured
     assert settings.warnings == ()
-    assert settings.later() == []
 
 
 def test_every_key_of_an_upstream_is_told_of() -> None:
