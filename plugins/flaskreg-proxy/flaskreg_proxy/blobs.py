@@ -105,18 +105,16 @@ class ProxyBlobs(BlobStore):
     def open(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """Open a blob for reading, while it arrives when it is not here."""
         context = self._context
-        counters = context.counters
-        counters.blob_requests += 1
-        counters.blob_bytes_pushed += descriptor.size
+        counters, size = context.counters.blobs, descriptor.size - offset
         with ExitStack() as pins:
             pins.enter_context(context.lifetimes.pinned(descriptor.digest))
             try:
                 reader = self._local.open(descriptor, offset)
             except BlobUnknown:
                 reader = self._download(descriptor, offset)
-                counters.blob_misses += 1
+                counters.missed(size)
             else:
-                counters.blob_hits += 1
+                counters.hit(size)
                 self.renew(descriptor)
             return cast("BinaryIO", PinnedReader(reader, pins.pop_all()))
 
@@ -126,7 +124,7 @@ class ProxyBlobs(BlobStore):
             return None
         url = self._local.redirect(descriptor, method)
         if url is not None:
-            self.renew(descriptor)
+            self._sent_by_others(descriptor)
         return url
 
     def hand_over(
@@ -137,7 +135,7 @@ class ProxyBlobs(BlobStore):
             return None
         found = self._local.hand_over(descriptor, request)
         if found is not None:
-            self.renew(descriptor)
+            self._sent_by_others(descriptor)
         return found
 
     def holds(self, digest: Digest) -> bool:
@@ -170,12 +168,17 @@ class ProxyBlobs(BlobStore):
             context.local.name, "blob", descriptor.digest, descriptor.size
         )
 
+    def _sent_by_others(self, descriptor: Descriptor) -> None:
+        self._context.counters.blobs.hit(0)
+        self.renew(descriptor)
+
     def _download(self, descriptor: Descriptor, offset: int) -> BinaryIO:
-        self._context.check_online()
         try:
+            self._context.check_online()
             return self._context.downloads.open(self._source, descriptor, offset)
         except RegistryError:
             self._known.discard(descriptor.digest)
+            self._context.counters.blobs.refused()
             raise
 
     def _stat_remote(self, digest: Digest) -> Descriptor:
