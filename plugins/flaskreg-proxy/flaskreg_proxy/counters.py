@@ -66,14 +66,24 @@ class Kind:
 
         :param size: bytes that are sent.
         """
-        self._tally.add_three(self._requests, self._hits, self._pushed, size)
+        tally = self._tally
+        with tally.lock:
+            numbers = tally.numbers
+            numbers[self._requests] += 1
+            numbers[self._hits] += 1
+            numbers[self._pushed] += size
 
     def missed(self, size: int) -> None:
         """Count one for which the upstream was asked.
 
         :param size: bytes that are sent.
         """
-        self._tally.add_three(self._requests, self._misses, self._pushed, size)
+        for place, count in (
+            (self._requests, 1),
+            (self._misses, 1),
+            (self._pushed, size),
+        ):
+            self._tally.add(place, count)
 
     def refused(self) -> None:
         """Count one that ended in an error."""

@@ -44,16 +44,17 @@ class ProxyManifests(ManifestStore):
     :param local: its manifests that are here, layers not verified.
     """
 
+    #: why what was served may be old; ``""`` when it is not.
+    _stale = ""
+    #: whether the upstream sent what is served.
+    _had = False
+    #: what it sent, and there was no room to keep.
+    _unkept: Manifest | None = None
+
     def __init__(self, context: Context, local: ManifestStore) -> None:
         self._context = context
         self._local = local
         self._name = context.local.name
-        #: why what was served may be old; ``""`` when it is not.
-        self._stale = ""
-        #: whether the upstream sent what is served.
-        self._had = False
-        #: what it sent, and there was no room to keep.
-        self._unkept: Manifest | None = None
 
     def exists(self, digest: Digest) -> bool:
         """Whether the manifest is here or there."""
@@ -67,18 +68,17 @@ class ProxyManifests(ManifestStore):
 
     def get(self, digest: Digest) -> Manifest:
         """Return a manifest; the upstream is asked for what is not here alone."""
-        self._had = False
         try:
-            return self._served(self._local.get(digest))
+            manifest = self._local.get(digest)
         except ManifestUnknown:
             return self._served_or_refused(lambda: self._fetch_once(digest))
+        return self._served_from_here(manifest)
 
     def get_tagged(self, tag: str) -> Manifest:
         """Return what a tag names there now, or named when it was looked up last.
 
         :raises UpstreamError: it is not here, and cannot be had.
         """
-        self._had = False
         held: Digest | None = None
         try:
             manifest = self._local.get_tagged(tag)
@@ -91,7 +91,7 @@ class ProxyManifests(ManifestStore):
             held = self._context.local.tags.get(tag)
         else:
             if self._fresh(tag):
-                return self._served(manifest)
+                return self._served_from_here(manifest)
             held = manifest.digest
         return self._served_or_refused(lambda: self._look_up_and_get(tag, held))
 
@@ -117,19 +117,16 @@ class ProxyManifests(ManifestStore):
         told = self._local.warnings(manifest)
         return [*told, self._stale] if self._stale else told
 
-    def _served(self, manifest: Manifest) -> Manifest:
+    def _served_from_here(self, manifest: Manifest) -> Manifest:
         size, context = len(manifest.content), self._context
-        if self._had:
-            context.counters.manifests.missed(size)
-        else:
-            context.counters.manifests.hit(size)
-        if manifest is not self._unkept:
-            context.lifetimes.touch(self._name, "manifest", manifest.digest, size)
+        context.counters.manifests.hit(size)
+        context.lifetimes.touch(self._name, "manifest", manifest.digest, size)
         return manifest
 
     def _served_or_refused(self, get: Callable[[], Manifest]) -> Manifest:
         """Serve what the upstream has a say in."""
         counters = self._context.counters.manifests
+        self._had = False
         try:
             manifest = get()
         except ManifestNotModified:
@@ -138,7 +135,12 @@ class ProxyManifests(ManifestStore):
         except RegistryError:
             counters.refused()
             raise
-        return self._served(manifest)
+        if not self._had:
+            return self._served_from_here(manifest)
+        counters.missed(len(manifest.content))
+        if manifest is not self._unkept:
+            self._touch(manifest)
+        return manifest
 
     def _touch(self, manifest: Manifest) -> None:
         self._context.lifetimes.touch(

@@ -36,38 +36,31 @@ class Tally:
 
     def __init__(self) -> None:
         self._places: dict[Key, int] = {}
-        self._numbers: MutableSequence[int] = array("q")
-        self._lock = threading.Lock()
+        #: by their places; changed by who has the lock.
+        self.numbers: MutableSequence[int] = array("q")
+        self.lock = threading.Lock()
         self._sharer = 0
 
     def place(self, *key: str) -> int:
         """Return the place of a number, made before anybody shares them."""
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = len(self._numbers)
-            self._numbers.append(0)
+            place = self._places[key] = len(self.numbers)
+            self.numbers.append(0)
         return place
 
     def add(self, place: int, count: int) -> None:
         """Count."""
-        with self._lock:
-            self._numbers[place] += count
-
-    def add_three(self, one: int, other: int, third: int, count: int) -> None:
-        """Count one at two places, and more at a third: what a pull costs."""
-        with self._lock:
-            numbers = self._numbers
-            numbers[one] += 1
-            numbers[other] += 1
-            numbers[third] += count
+        with self.lock:
+            self.numbers[place] += count
 
     def set(self, place: int, number: int) -> None:
         """Let a number be another one."""
-        self._numbers[place] = number
+        self.numbers[place] = number
 
     def to_json(self) -> dict[Key, int]:
         """Return what this process has counted so far."""
-        return {key: self._numbers[place] for key, place in self._places.items()}
+        return {key: self.numbers[place] for key, place in self._places.items()}
 
     def share(self, folder: Path) -> None:
         """Go on counting in a file that others read, once in a process."""
@@ -80,12 +73,12 @@ class Tally:
             descriptor, _ = tempfile.mkstemp(_SUFFIX, dir=folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             head = _head(self._places)
-            with self._lock:
-                counted = array("q", self._numbers)
+            with self.lock:
+                counted = array("q", self.numbers)
                 os.write(descriptor, head + counted.tobytes())
                 memory = mmap.mmap(descriptor, 0)
                 view = memoryview(memory)[len(head) :].cast("q")
-                self._numbers = cast("MutableSequence[int]", view)
+                self.numbers = cast("MutableSequence[int]", view)
         except OSError as error:
             _log.error("the cache's numbers of this process are not shown: %s", error)
 

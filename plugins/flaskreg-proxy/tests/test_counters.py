@@ -101,9 +101,8 @@ def test_a_process_that_ended_leaves_nobody_alone(
     assert numbers()[BREAKER, "hub"] == 0
 
 
-def test_the_last_word_of_an_upstream_holds(
-    worker: subprocess.Popen[bytes],
-) -> None:
+@pytest.mark.usefixtures("worker")
+def test_the_last_word_of_an_upstream_holds() -> None:
     """Whoever heard it."""
     assert numbers()["flaskreg_proxy_ratelimit_remaining", "hub"] == 77
     mine = Counters(shown=True)

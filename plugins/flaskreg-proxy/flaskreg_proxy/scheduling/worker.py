@@ -148,7 +148,7 @@ class Worker:
             self.tick()
         except StorageFull:
             if not self._failed:
-                _log.warning("the scheduler has no room to write; it tries again")
+                _log.warning("the scheduler has no space left to write; it tries again")
             self._failed, self._holder = True, None
             self._ballast.drop()
         except Exception:  # noqa: BLE001 - the thread has to outlive any failure
