@@ -1,4 +1,4 @@
-"""Measure a warm pull-through cache beside local content: ``python benchmarks/cache.py``.
+"""Measure a warm cache beside local content: ``python benchmarks/cache.py``.
 
 Four registries run at once, two workers each: one whose content is local, a control,
 which is another one of that kind, and a cache of the fourth one, through which all

@@ -62,7 +62,7 @@ def test_what_the_disk_has_no_room_for_goes_straight(
     upstream3: FaultyProxy,
     push_random: PushRandom,
 ) -> None:
-    """Every byte, to each client, and none to the disk; where there is room it stays."""
+    """Every byte, to each client, and none to the disk; with room it stays."""
     digest = push_random(registry3, 8 * MIB)
     whole = Api(registry3.url, "team/app").pull_blob(digest)
     Api(cache.url, NAME).pull_manifest("v1")
