@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -181,6 +182,32 @@ def test_room_is_had_before_the_first_byte(
         disk.fill()
         assert pulled.result() == whole
     assert downloads_of(cache) == []
+
+
+def test_a_disk_keeps_free_bytes(
+    disk: Disk,
+    registry3: Server,
+    upstream3: FaultyProxy,
+    start_cache: StartCache,
+    push_random: PushRandom,
+) -> None:
+    """Some content goes for them, and comes again when it is asked for."""
+    digests = [push_random(registry3, MIB) for _ in range(12)]
+    keys = {"minfree": 8 * MIB, "ttl": "0s"}
+    cache = start_cache(upstream3.url, root=disk.path / "registry", proxy=keys)
+    for digest in digests:
+        Api(cache.url, NAME).pull_blob(digest)
+    wait_until(lambda: disk.free() >= 8 * MIB, 120, "as many are free")
+    wait_until(lambda: not cache_is_removing(cache), 60, "it has ended")
+    assert 4 <= sum(stored(cache, digest).exists() for digest in digests) < 8
+    for digest in digests:
+        assert digest_of(Api(cache.url, NAME).pull_blob(digest)) == digest
+
+
+def cache_is_removing(cache: Server) -> bool:
+    """Whether the scheduler has announced that content goes."""
+    control = json.loads((cache.root / "flaskreg-scheduler/control").read_text())
+    return bool(control["condemned"] or control["removing"])
 
 
 # A bound on bytes
