@@ -238,7 +238,7 @@ class Download(threading.Thread):
                 if watched:
                     self._verdict.raise_told()
                 self._fill()
-            except RegistryError as error:
+            except (RegistryError, NoRoom) as error:
                 self._verdict.tell(error)
                 raise
             finally:

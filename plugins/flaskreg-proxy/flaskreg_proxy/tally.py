@@ -66,6 +66,8 @@ class Tally:
         """Go on counting in a file that others read, once in a process."""
         if self._sharer == os.getpid():
             return
+        # What another process has counted before this one was forked is in its file.
+        counted = array("q", [0] * len(self.numbers)) if self._sharer else None
         self._sharer = os.getpid()
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -74,7 +76,7 @@ class Tally:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             head = _head(self._places)
             with self.lock:
-                counted = array("q", self.numbers)
+                counted = counted or array("q", self.numbers)
                 os.write(descriptor, head + counted.tobytes())
                 memory = mmap.mmap(descriptor, 0)
                 view = memoryview(memory)[len(head) :].cast("q")

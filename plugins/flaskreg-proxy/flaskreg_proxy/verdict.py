@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 
 from flaskreg.errors import RegistryError
+from flaskreg_proxy.diskroom import NoRoom
 from flaskreg_proxy.errors import UpstreamError
 from flaskreg_proxy.errors import from_json
 
@@ -14,7 +15,8 @@ from flaskreg_proxy.errors import from_json
 class Verdict:
     """A failure, told before the lease of the download is free.
 
-    :param path: of its file.
+    :param path: of its file, which is empty when there was no room: so much a full
+        disk takes.
     """
 
     def __init__(self, path: str) -> None:
@@ -24,24 +26,32 @@ class Verdict:
         """Raise the failure that was told, if one was."""
         try:
             with open(self._path, encoding="utf-8") as file:
-                document = json.load(file)
+                text = file.read()
+            document = json.loads(text) if text else None
         except (FileNotFoundError, ValueError):
             return
+        if document is None:
+            raise NoRoom
         raise from_json(document)
 
-    def tell(self, error: RegistryError) -> None:
+    def tell(self, error: RegistryError | NoRoom) -> None:
         """Leave a failure."""
-        document = error.to_json() if isinstance(error, UpstreamError) else None
-        if document is None:
-            message = {"status": error.status, "code": error.code}
-            document = {**message, "message": error.message}
         temporary = f"{self._path}.{os.getpid()}"
         with suppress(OSError):
             with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(document, file)
+                file.write(_text_of(error))
             os.replace(temporary, self._path)
 
     def clear(self) -> None:
         """Begin anew."""
         with suppress(FileNotFoundError):
             os.unlink(self._path)
+
+
+def _text_of(error: RegistryError | NoRoom) -> str:
+    if isinstance(error, NoRoom):
+        return ""
+    if isinstance(error, UpstreamError):
+        return json.dumps(error.to_json())
+    message = {"status": error.status, "code": error.code, "message": error.message}
+    return json.dumps(message)

@@ -118,6 +118,20 @@ def test_the_last_word_of_an_upstream_holds() -> None:
     assert ("flaskreg_proxy_ratelimit_remaining", "silent") not in found
 
 
+def test_a_forked_process_counts_for_itself() -> None:
+    """What was counted before it is counted once."""
+    counters = Counters(shown=True)
+    counters.start()
+    counters.blobs.hit(1)
+    child = os.fork()
+    if not child:
+        counters.start()
+        counters.blobs.hit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert numbers()[names.REQUESTS, "blob"] == 2
+
+
 def test_every_metric_is_there_before_anything_happened() -> None:
     counters = Counters(shown=True)
     counters.origin("hub")
