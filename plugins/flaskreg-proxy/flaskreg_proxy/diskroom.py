@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
 
+from flaskreg.driver import StorageFull
 from flaskreg_proxy.lease import Lease
 from flaskreg_proxy.lifetimes import Lifetimes
 from flaskreg_proxy.reserve import give_back
@@ -22,6 +24,12 @@ _OVERFLOW = "overflow"
 
 class NoRoom(Exception):
     """There is no room, not even for a moment."""
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an error says that a disk has no room."""
+    number = getattr(error, "errno", None)
+    return isinstance(error, StorageFull) or number in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ gone, another takes the lease and goes on where the file ends.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import threading
@@ -32,6 +31,7 @@ from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import Repository
 from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.diskroom import NoRoom
+from flaskreg_proxy.diskroom import is_full
 from flaskreg_proxy.diskroom import room_for
 from flaskreg_proxy.errors import NotThere
 from flaskreg_proxy.errors import UpstreamFailed
@@ -207,7 +207,13 @@ class Download(threading.Thread):
             error = BlobUnknown({"digest": self.digest})
         except (RegistryError, DownloadCut, NoRoom) as raised:
             error = raised
-        except (DriverError, OSError) as raised:
+        except (StorageFull, OSError) as raised:
+            if self.growth.begun or not is_full(raised):
+                _log.error("proxy: download of %s: %s", self.digest, raised)
+                error = raised
+            else:
+                error = NoRoom()
+        except DriverError as raised:
             _log.error("proxy: download of %s: %s", self.digest, raised)
             error = raised
         except Exception as raised:  # noqa: BLE001 - told to whoever waits
@@ -305,11 +311,9 @@ class Download(threading.Thread):
                 os.unlink(self._file)
             raise
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            if not self.growth.begun:
-                raise NoRoom from error
-            raise InsufficientStorage from error
+            if self.growth.begun and is_full(error):
+                raise InsufficientStorage from error
+            raise
         finally:
             os.close(descriptor)
 
