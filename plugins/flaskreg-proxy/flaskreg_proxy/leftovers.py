@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from flaskreg_proxy.lease import Lease
+from flaskreg_proxy.lease import Presence
 from flaskreg_proxy.reserve import taken
 from flaskreg_proxy.workplace import Workplace
 
@@ -52,8 +53,13 @@ class Leftovers:
             return
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for entry in entries:
-                if "." in entry.name or Lease.is_held(f"{entry.path}.lease"):
+                if "." in entry.name or _is_wanted(entry.path):
                     continue
                 with suppress(FileNotFoundError):
                     found = entry.stat()
                     yield found.st_mtime, entry.path, taken(found)
+
+
+def _is_wanted(path: str) -> bool:
+    """Whether somebody fills a file, or waits to go on with it."""
+    return Lease.is_held(f"{path}.lease") or Presence(f"{path}.readers").anybody()
