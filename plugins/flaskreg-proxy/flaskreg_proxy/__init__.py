@@ -11,9 +11,14 @@ from flaskreg import hookimpl
 from flaskreg.cache import DescriptorCache
 from flaskreg.config import Settings
 from flaskreg.driver import StorageDriver
+from flaskreg.manifest import ManifestType
+from flaskreg.measurement import Meter
 from flaskreg.services import Registry
+from flaskreg.storage.blobs import BlobContents
+from flaskreg.storage.revisions import ManifestReader
 from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.downloads import Downloads
+from flaskreg_proxy.leftovers import Leftovers
 from flaskreg_proxy.lifetimes import Endless
 from flaskreg_proxy.lifetimes import Lifetimes
 from flaskreg_proxy.prefetch import make_jobs
@@ -38,6 +43,7 @@ def make_lifetimes(
     cache: DescriptorCache,
     upstreams: Upstreams,
     jobs: Sequence[Job],
+    leftovers: Leftovers,
 ) -> Lifetimes:
     """Return what decides how long content stays."""
     proxy = settings.proxy
@@ -56,6 +62,7 @@ def make_lifetimes(
         cache=cache,
         covers=lambda name: upstreams.find(name) is not None,
         jobs=jobs,
+        leftovers=leftovers,
     )
 
 
@@ -64,16 +71,20 @@ def make_proxy(
     driver: StorageDriver,
     cache: DescriptorCache,
     registry: Registry,
+    manifest_types: Mapping[str, ManifestType],
 ) -> Registry:
     """Return the registry with the configured caches in it, or as it is without any."""
     proxy = settings.proxy
     if not proxy.configured:
         return registry
     workplace = Workplace(driver, proxy.workdir)
-    upstreams = make_upstreams(proxy, TokenStore(workplace))
+    counters = Counters(shown=bool(settings.http.debug.addr))
+    upstreams = make_upstreams(proxy, TokenStore(workplace), counters)
     jobs = make_jobs(proxy.prefetch, upstreams, lambda: made)
-    lifetimes = make_lifetimes(settings, driver, cache, upstreams, jobs)
-    downloads = Downloads(workplace, lifetimes, proxy.cachewritetimeout, Counters())
+    lifetimes = make_lifetimes(
+        settings, driver, cache, upstreams, jobs, Leftovers(workplace)
+    )
+    downloads = Downloads(workplace, lifetimes, proxy.cachewritetimeout, counters)
     made = ProxyRegistry(
         registry,
         GuardedRegistry(registry, lifetimes.hold),
@@ -81,17 +92,31 @@ def make_proxy(
         downloads,
         lifetimes,
         settings.manifests.maxbytes,
+        ManifestReader(BlobContents(driver), manifest_types, 0).parse,
     )
     return made
 
 
 @hookimpl(wrapper=True)
 def flaskreg_make_registry(
-    settings: Settings, driver: StorageDriver, cache: DescriptorCache
+    settings: Settings,
+    driver: StorageDriver,
+    cache: DescriptorCache,
+    manifest_types: Mapping[str, ManifestType],
 ) -> Generator[None, Registry, Registry]:
     """Put the caches into the registry."""
     registry = yield
-    return make_proxy(settings, driver, cache, registry)
+    return make_proxy(settings, driver, cache, registry, manifest_types)
+
+
+@hookimpl
+def flaskreg_register_meters(settings: Settings) -> Mapping[str, Meter]:
+    """Offer what the caches have done, when there are any."""
+    if not settings.proxy.configured:
+        return {}
+    from flaskreg_proxy.meter import measure
+
+    return {"proxy": measure}
 
 
 @hookimpl

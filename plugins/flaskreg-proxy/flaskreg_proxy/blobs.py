@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from contextlib import suppress
 from typing import Any
 from typing import BinaryIO
@@ -47,23 +48,36 @@ class PinnedReader:
     It keeps the file's number, so that the kernel can send the file.
 
     :param reader: of the content.
-    :param pins: closed with it.
+    :param pin: entered, and left when the reader is closed.
     """
 
-    def __init__(self, reader: BinaryIO, pins: ExitStack) -> None:
+    __slots__ = ("_pin", "_reader")
+
+    def __init__(self, reader: BinaryIO, pin: AbstractContextManager[None]) -> None:
         self._reader = reader
-        self._pins = pins
-        self.read = reader.read
-        self.seek = reader.seek
-        if hasattr(reader, "fileno"):
-            self.fileno = reader.fileno
+        self._pin = pin
+
+    def read(self, size: int = -1) -> bytes:
+        """Return further bytes."""
+        return self._reader.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to an offset."""
+        return self._reader.seek(offset, whence)
+
+    def fileno(self) -> int:
+        """Return the file's number.
+
+        :raises OSError: there is none.
+        """
+        return self._reader.fileno()
 
     def close(self) -> None:
         """Close the reader, and let go of the content."""
         try:
             self._reader.close()
         finally:
-            self._pins.close()
+            self._pin.__exit__(None, None, None)
 
     def __enter__(self) -> PinnedReader:
         return self
@@ -105,20 +119,15 @@ class ProxyBlobs(BlobStore):
     def open(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """Open a blob for reading, while it arrives when it is not here."""
         context = self._context
-        counters = context.counters
-        counters.blob_requests += 1
-        counters.blob_bytes_pushed += descriptor.size
-        with ExitStack() as pins:
-            pins.enter_context(context.lifetimes.pinned(descriptor.digest))
-            try:
-                reader = self._local.open(descriptor, offset)
-            except BlobUnknown:
-                reader = self._download(descriptor, offset)
-                counters.blob_misses += 1
-            else:
-                counters.blob_hits += 1
-                self.renew(descriptor)
-            return cast("BinaryIO", PinnedReader(reader, pins.pop_all()))
+        # Each pull comes here: a stack of contexts costs more than all that is in it.
+        pin = context.lifetimes.pinned(descriptor.digest)
+        pin.__enter__()
+        try:
+            reader = self._open(descriptor, offset)
+        except BaseException:
+            pin.__exit__(None, None, None)
+            raise
+        return cast("BinaryIO", PinnedReader(reader, pin))
 
     def redirect(self, descriptor: Descriptor, method: str) -> str | None:
         """Return the driver's URL of what is here."""
@@ -126,7 +135,7 @@ class ProxyBlobs(BlobStore):
             return None
         url = self._local.redirect(descriptor, method)
         if url is not None:
-            self.renew(descriptor)
+            self._sent_by_others(descriptor)
         return url
 
     def hand_over(
@@ -137,7 +146,7 @@ class ProxyBlobs(BlobStore):
             return None
         found = self._local.hand_over(descriptor, request)
         if found is not None:
-            self.renew(descriptor)
+            self._sent_by_others(descriptor)
         return found
 
     def holds(self, digest: Digest) -> bool:
@@ -170,12 +179,29 @@ class ProxyBlobs(BlobStore):
             context.local.name, "blob", descriptor.digest, descriptor.size
         )
 
-    def _download(self, descriptor: Descriptor, offset: int) -> BinaryIO:
-        self._context.check_online()
+    def _open(self, descriptor: Descriptor, offset: int) -> BinaryIO:
+        counters, size = self._context.counters.blobs, descriptor.size - offset
         try:
+            reader = self._local.open(descriptor, offset)
+        except BlobUnknown:
+            reader = self._download(descriptor, offset)
+            counters.missed(size)
+            return reader
+        counters.hit(size)
+        self.renew(descriptor)
+        return reader
+
+    def _sent_by_others(self, descriptor: Descriptor) -> None:
+        self._context.counters.blobs.hit(0)
+        self.renew(descriptor)
+
+    def _download(self, descriptor: Descriptor, offset: int) -> BinaryIO:
+        try:
+            self._context.check_online()
             return self._context.downloads.open(self._source, descriptor, offset)
         except RegistryError:
             self._known.discard(descriptor.digest)
+            self._context.counters.blobs.refused()
             raise
 
     def _stat_remote(self, digest: Digest) -> Descriptor:

@@ -30,6 +30,11 @@ class Breaker:
         """Whether requests are refused now."""
         return time.monotonic() < self._until
 
+    @property
+    def until(self) -> float:
+        """Return when requests go through again, in monotonic seconds; 0: now."""
+        return self._until
+
     def check(self) -> None:
         """Let a request through, or not.
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from flaskreg.config.proxy import Remote
 from flaskreg_proxy.budget import Budget
+from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.credentials import Configured
 from flaskreg_proxy.credentials import Credentials
 from flaskreg_proxy.credentials import make_credentials
@@ -35,9 +36,17 @@ class UpstreamClient:
     :param url: of the upstream itself.
     :param remote: how it is reached.
     :param tokens: shared by all upstreams.
+    :param counters: of this process; ``None`` for its own.
     """
 
-    def __init__(self, url: str, remote: Remote, tokens: TokenStore) -> None:
+    def __init__(
+        self,
+        url: str,
+        remote: Remote,
+        tokens: TokenStore,
+        counters: Counters | None = None,
+    ) -> None:
+        counters = counters or Counters()
         if is_docker_hub(url):
             url = f"https://{DOCKER_HUB[0]}"
         credentials = make_credentials(remote)
@@ -48,10 +57,17 @@ class UpstreamClient:
         nobody = Configured(None)
         self.origins: Sequence[Origin] = [
             *(
-                Origin(mirror, Transport(remote.tls), nobody, (), tokens)
+                Origin(mirror, Transport(remote.tls), nobody, (), tokens, counters)
                 for mirror in remote.mirrors
             ),
-            Origin(url, Transport(remote.tls), credentials, remote.realms, tokens),
+            Origin(
+                url,
+                Transport(remote.tls),
+                credentials,
+                remote.realms,
+                tokens,
+                counters,
+            ),
         ]
 
     @property

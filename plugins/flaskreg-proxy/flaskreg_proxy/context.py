@@ -10,6 +10,7 @@ from flaskreg.digest import Digest
 from flaskreg.errors import Denied
 from flaskreg.errors import RegistryError
 from flaskreg.errors import Unsupported
+from flaskreg.manifest import Manifest
 from flaskreg.services import Repository
 from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.downloads import Downloads
@@ -18,6 +19,10 @@ from flaskreg_proxy.freshness import Freshness
 from flaskreg_proxy.lifetimes import Lifetimes
 from flaskreg_proxy.remote import RemoteRepository
 from flaskreg_proxy.upstreams import Upstream
+
+
+#: reads a manifest by content, media type and digest.
+Parse = Callable[[bytes, str, Digest], Manifest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class Context:
     freshness: Freshness
     #: yields the repositories that hold a blob, looking at so many.
     holders: Callable[[Digest, int], Iterator[str]]
+    #: for a manifest that there is no room to keep.
+    parse: Parse
 
     def check_online(self) -> None:
         """Let what asks the upstream go on.

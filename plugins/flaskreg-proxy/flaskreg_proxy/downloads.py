@@ -7,13 +7,12 @@ gone, another takes the lease and goes on where the file ends.
 
 from __future__ import annotations
 
-import errno
-import json
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from contextlib import suppress
 from typing import BinaryIO
 from typing import cast
@@ -24,44 +23,38 @@ from flaskreg.digest import Digest
 from flaskreg.digest import Digester
 from flaskreg.digest import make_digester
 from flaskreg.driver import DriverError
+from flaskreg.driver import StorageFull
 from flaskreg.errors import BlobUnknown
 from flaskreg.errors import InsufficientStorage
 from flaskreg.errors import RegistryError
 from flaskreg.mediatypes import OCTET_STREAM
 from flaskreg.services import Repository
 from flaskreg_proxy.counters import Counters
+from flaskreg_proxy.diskroom import NoRoom
+from flaskreg_proxy.diskroom import is_full
+from flaskreg_proxy.diskroom import room_for
 from flaskreg_proxy.errors import NotThere
-from flaskreg_proxy.errors import UpstreamError
 from flaskreg_proxy.errors import UpstreamFailed
-from flaskreg_proxy.errors import from_json
 from flaskreg_proxy.growing import DownloadCut
 from flaskreg_proxy.growing import GrowingReader
 from flaskreg_proxy.growing import Growth
 from flaskreg_proxy.lease import Lease
 from flaskreg_proxy.lease import Presence
 from flaskreg_proxy.lifetimes import Lifetimes
+from flaskreg_proxy.receiving import Receiver
 from flaskreg_proxy.remote import RemoteRepository
-from flaskreg_proxy.transport import Reply
+from flaskreg_proxy.straight import StraightReader
+from flaskreg_proxy.verdict import Verdict
 from flaskreg_proxy.workplace import Workplace
 
 
 _log = logging.getLogger("flaskreg")
 
-#: bytes that are received and written at once, at most.
-STEP = 256 << 10
-
 #: how often a process looks at what another one fills, in seconds.
 POLL = 0.02
 
-#: how often an upstream that cuts the connection is asked to go on without having sent
-#: a byte, and the waits before, in seconds.
-PAUSES = (0.0, 0.2, 1.0, 3.0, 6.0)
-
 #: how often a download is begun anew that ends before its first byte.
 ATTEMPTS = 3
-
-#: how long a download waits until there is room for it in the cache, in seconds.
-ROOM = 10.0
 
 #: how often the process that fills looks whether anybody waits elsewhere, in seconds.
 _LOOK = 1.0
@@ -125,6 +118,9 @@ class Downloads:
             except DownloadCut:
                 growth.leave()
                 continue
+            except NoRoom:
+                growth.leave()
+                return self._open_straight(source, descriptor, offset)
             except BaseException:
                 growth.leave()
                 raise
@@ -133,6 +129,22 @@ class Downloads:
             if stored is not None:
                 return source.local.blobs.open(stored, offset)
         raise UpstreamFailed(message="the download failed several times")
+
+    def receiver(self, source: Source, digest: Digest, size: int) -> Receiver:
+        """Return what receives a blob."""
+        return Receiver(source.remote, digest, size, self.counters)
+
+    def _open_straight(
+        self, source: Source, descriptor: Descriptor, offset: int
+    ) -> BinaryIO:
+        """Return a reader that has a blob from the upstream for one client alone."""
+        receiver = self.receiver(source, descriptor.digest, descriptor.size)
+        try:
+            reader = StraightReader(receiver, descriptor, offset)
+        except NotThere:
+            raise BlobUnknown({"digest": descriptor.digest}) from None
+        self.counters.downloaded("straight")
+        return cast("BinaryIO", reader)
 
     def size_of(self, digest: Digest, name: str) -> int | None:
         """Return the size of a blob that a repository downloads now."""
@@ -180,6 +192,7 @@ class Download(threading.Thread):
         self._downloads = downloads
         self._source = source
         self._file = downloads.workplace.download(self.digest)
+        self._verdict = Verdict(f"{self._file}.error")
         self._presence = Presence(f"{self._file}.readers")
         self._unwanted_since: float | None = None
         self._looked = 0.0
@@ -192,9 +205,15 @@ class Download(threading.Thread):
                 self._work()
         except NotThere:
             error = BlobUnknown({"digest": self.digest})
-        except (RegistryError, DownloadCut) as raised:
+        except (RegistryError, DownloadCut, NoRoom) as raised:
             error = raised
-        except (DriverError, OSError) as raised:
+        except (StorageFull, OSError) as raised:
+            if self.growth.begun or not is_full(raised):
+                _log.error("proxy: download of %s: %s", self.digest, raised)
+                error = raised
+            else:
+                error = NoRoom()
+        except DriverError as raised:
             _log.error("proxy: download of %s: %s", self.digest, raised)
             error = raised
         except Exception as raised:  # noqa: BLE001 - told to whoever waits
@@ -202,6 +221,8 @@ class Download(threading.Thread):
             error = raised
         finally:
             self._downloads.forget(self)
+            if error is not None and not isinstance(error, NoRoom):
+                self._downloads.counters.downloaded("failed")
             self.growth.end(error)
 
     def _work(self) -> None:
@@ -221,10 +242,10 @@ class Download(threading.Thread):
                 if self._source.find(self.digest) is not None:
                     return
                 if watched:
-                    self._raise_what_it_ended_in()
+                    self._verdict.raise_told()
                 self._fill()
-            except RegistryError as error:
-                self._tell_others(error)
+            except (RegistryError, NoRoom) as error:
+                self._verdict.tell(error)
                 raise
             finally:
                 lease.release()
@@ -266,33 +287,11 @@ class Download(threading.Thread):
             self.growth.grow(found.st_size)
             self.growth.begin()
 
-    def _raise_what_it_ended_in(self) -> None:
-        """Raise the failure that the process told which had the lease before."""
-        try:
-            with open(f"{self._file}.error", encoding="utf-8") as file:
-                document = json.load(file)
-        except (FileNotFoundError, ValueError):
-            return
-        raise from_json(document)
-
-    def _tell_others(self, error: RegistryError) -> None:
-        """Leave the failure to those who watch, before the lease is free."""
-        document = error.to_json() if isinstance(error, UpstreamError) else None
-        if document is None:
-            message = {"status": error.status, "code": error.code}
-            document = {**message, "message": error.message}
-        temporary = f"{self._file}.error.{os.getpid()}"
-        with suppress(OSError):
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(document, file)
-            os.replace(temporary, f"{self._file}.error")
-
     # Filling
 
     def _fill(self) -> None:
         """Receive what is missing, verify all of it, and make it a blob."""
-        with suppress(FileNotFoundError):
-            os.unlink(f"{self._file}.error")
+        self._verdict.clear()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self._file, flags, 0o666)
         try:
@@ -302,12 +301,17 @@ class Download(threading.Thread):
                 raise DownloadCut
             digesters = [make_digester(it) for it in {CANONICAL, self.digest.algorithm}]
             self._go_on(descriptor, digesters)
-            lifetimes = self._downloads.lifetimes
-            with lifetimes.room(self.growth.size, ROOM) as given:
+            lifetimes, workplace = self._downloads.lifetimes, self._downloads.workplace
+            size = self.growth.size
+            with room_for(descriptor, size, lifetimes, workplace) as stays:
                 self._receive(descriptor, digesters)
-                self._end(digesters, keep=given)
+                self._end(digesters, keep=stays)
+        except NoRoom:
+            if not os.fstat(descriptor).st_size:
+                os.unlink(self._file)
+            raise
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if self.growth.begun and is_full(error):
                 raise InsufficientStorage from error
             raise
         finally:
@@ -323,43 +327,19 @@ class Download(threading.Thread):
                 digester.update(chunk)
 
     def _receive(self, descriptor: int, digesters: list[Digester]) -> None:
-        """Receive the rest, asking the upstream again when it cuts the connection."""
-        failures = 0
-        while (begun := digesters[0].size) < self.growth.size:
-            try:
-                reply = self._source.remote.open_blob(
-                    self.digest, begun, self.growth.size
-                )
-                self.growth.begin()
-                try:
-                    self._copy(reply, descriptor, digesters)
-                except BaseException:
-                    reply.abandon()
-                    raise
-                reply.close()
-            except UpstreamFailed as error:
-                failures = 0 if digesters[0].size > begun else failures + 1
-                if failures >= (len(PAUSES) if self.growth.begun else 1):
-                    raise
-                _log.info("proxy: %s: %s; going on", self.digest, error)
-                time.sleep(PAUSES[failures])
-
-    def _copy(self, reply: Reply, descriptor: int, digesters: list[Digester]) -> None:
-        counters = self._downloads.counters
-        left = self.growth.size - digesters[0].size
-        while left:
-            chunk = reply.read(min(STEP, left))
-            if not chunk:
-                raise UpstreamFailed("the connection was cut")
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            for digester in digesters:
-                digester.update(chunk)
-            left -= len(chunk)
-            counters.blob_bytes_pulled += len(chunk)
-            self.growth.grow(digesters[0].size)
-            self._check_wanted()
+        """Receive the rest."""
+        receiver = self._downloads.receiver(self._source, self.digest, self.growth.size)
+        growth = self.growth
+        chunks = receiver.receive(digesters[0].size, growth.begin, lambda: growth.begun)
+        with closing(chunks):
+            for chunk in chunks:
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                for digester in digesters:
+                    digester.update(chunk)
+                self.growth.grow(digesters[0].size)
+                self._check_wanted()
 
     def _check_wanted(self) -> None:
         """Go on for a while when nobody waits.
@@ -392,17 +372,25 @@ class Download(threading.Thread):
             os.unlink(self._file)
             _log.error("proxy: the upstream sent wrong content for %s", self.digest)
             raise UpstreamFailed(message="the upstream sent wrong content")
-        if keep:
-            self._store(Descriptor(OCTET_STREAM, known[CANONICAL], self.growth.size))
+        found = Descriptor(OCTET_STREAM, known[CANONICAL], self.growth.size)
+        if keep and self._store(found):
+            self._downloads.counters.downloaded("stored")
         else:
             _log.info("proxy: %s: no room for it in the cache", self.digest)
-            os.unlink(self._file)
+            with suppress(FileNotFoundError):
+                os.unlink(self._file)
             self.growth.pass_on()
+            self._downloads.counters.downloaded("passed_on")
         with suppress(FileNotFoundError):
             os.unlink(f"{self._file}.readers")
 
-    def _store(self, descriptor: Descriptor) -> None:
-        lifetimes = self._downloads.lifetimes
+    def _store(self, descriptor: Descriptor) -> bool:
+        """Make the file a blob, and return whether there was room for what links it."""
+        downloads, lifetimes = self._downloads, self._downloads.lifetimes
         with lifetimes.pinned(descriptor.digest):
-            self._downloads.workplace.store(self._source.local, self.digest, descriptor)
+            try:
+                downloads.workplace.store(self._source.local, self.digest, descriptor)
+            except (StorageFull, InsufficientStorage):
+                return False
             lifetimes.touch(self.name_here, "blob", descriptor.digest, descriptor.size)
+            return True

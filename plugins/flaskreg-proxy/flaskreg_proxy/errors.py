@@ -28,6 +28,9 @@ class NotThere(Exception):
 class UpstreamError(RegistryError):
     """The upstream could not be asked, or did not answer as it should."""
 
+    #: the word for it in metrics.
+    kind = "failed"
+
     #: the status of the upstream's answer; 0 without one.
     upstream_status = 0
 
@@ -53,6 +56,7 @@ class UpstreamFailed(UpstreamError):
 class UpstreamTimeout(UpstreamFailed):
     """It takes too long."""
 
+    kind = "timeout"
     status = 504
     message = "the upstream registry did not answer in time"
 
@@ -67,6 +71,7 @@ class UpstreamOffline(UpstreamFailed):
 class UpstreamDenied(UpstreamError):
     """It wants other credentials than this registry has."""
 
+    kind = "denied"
     code = "DENIED"
     status = 403
     message = "the upstream registry denied access"
@@ -78,6 +83,7 @@ class UpstreamLimited(UpstreamError):
     :param seconds: after which it may be asked again.
     """
 
+    kind = "limited"
     code = "TOOMANYREQUESTS"
     status = 429
     message = "the upstream registry has had too many requests"

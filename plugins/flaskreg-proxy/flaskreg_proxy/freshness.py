@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from contextlib import suppress
 
 from flaskreg_proxy.lease import Lease
 from flaskreg_proxy.lease import key_of
@@ -66,9 +68,16 @@ class Freshness:
         """Note that the upstream has it."""
         path = self._path(repository, what)
         temporary = f"{path}.{os.getpid()}.{time.monotonic_ns()}"
-        with open(temporary, "w", encoding="ascii") as file:
-            file.write(f"{time.time():.3f}")
-        os.replace(temporary, path)
+        try:
+            with open(temporary, "w", encoding="ascii") as file:
+                file.write(f"{time.time():.3f}")
+            os.replace(temporary, path)
+        except OSError as error:
+            # On a full disk it is looked up again.
+            with suppress(OSError):
+                os.unlink(temporary)
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     def asked(self, repository: str, what: str) -> None:
         """Note that the upstream was asked, and has it not."""

@@ -45,6 +45,21 @@ class Lease:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST)
 
+    @staticmethod
+    def is_held(path: str) -> bool:
+        """Whether somebody has it."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     def release(self) -> None:
         """Let others have it."""
         if self._descriptor >= 0:

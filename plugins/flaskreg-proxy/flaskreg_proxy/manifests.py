@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
 
 from flaskreg.digest import Digest
+from flaskreg.driver import StorageFull
 from flaskreg.errors import DigestInvalid
+from flaskreg.errors import InsufficientStorage
 from flaskreg.errors import ManifestUnknown
 from flaskreg.errors import RegistryError
 from flaskreg.manifest import Manifest
@@ -25,6 +28,7 @@ from flaskreg_proxy.errors import UpstreamFailed
 from flaskreg_proxy.errors import UpstreamTimeout
 from flaskreg_proxy.lease import Lease
 from flaskreg_proxy.lease import key_of
+from flaskreg_proxy.remote import RemoteManifest
 
 
 _log = logging.getLogger("flaskreg")
@@ -40,12 +44,17 @@ class ProxyManifests(ManifestStore):
     :param local: its manifests that are here, layers not verified.
     """
 
+    #: why what was served may be old; ``""`` when it is not.
+    _stale = ""
+    #: whether the upstream sent what is served.
+    _had = False
+    #: what it sent, and there was no room to keep.
+    _unkept: Manifest | None = None
+
     def __init__(self, context: Context, local: ManifestStore) -> None:
         self._context = context
         self._local = local
         self._name = context.local.name
-        #: why what was served may be old; ``""`` when it is not.
-        self._stale = ""
 
     def exists(self, digest: Digest) -> bool:
         """Whether the manifest is here or there."""
@@ -59,41 +68,32 @@ class ProxyManifests(ManifestStore):
 
     def get(self, digest: Digest) -> Manifest:
         """Return a manifest; the upstream is asked for what is not here alone."""
-        counters = self._context.counters
-        counters.manifest_requests += 1
         try:
             manifest = self._local.get(digest)
-            counters.manifest_hits += 1
         except ManifestUnknown:
-            manifest = self._fetch_once(digest)
-            counters.manifest_misses += 1
-        return self._served(manifest)
+            return self._served_or_refused(lambda: self._fetch_once(digest))
+        return self._served_from_here(manifest)
 
     def get_tagged(self, tag: str) -> Manifest:
         """Return what a tag names there now, or named when it was looked up last.
 
         :raises UpstreamError: it is not here, and cannot be had.
         """
-        counters = self._context.counters
-        counters.manifest_requests += 1
         held: Digest | None = None
         try:
             manifest = self._local.get_tagged(tag)
         except ManifestUnknown:
-            counters.manifest_misses += 1
-            self._look_up_new(tag)
+            pass
         except ManifestNotModified:
             if self._fresh(tag):
+                self._context.counters.manifests.hit(0)
                 raise
             held = self._context.local.tags.get(tag)
         else:
-            counters.manifest_hits += 1
             if self._fresh(tag):
-                return self._served(manifest)
+                return self._served_from_here(manifest)
             held = manifest.digest
-        if held is not None:
-            self._renew(tag, held)
-        return self._served(self._get_looked_up(tag))
+        return self._served_or_refused(lambda: self._look_up_and_get(tag, held))
 
     def put(
         self,
@@ -117,10 +117,29 @@ class ProxyManifests(ManifestStore):
         told = self._local.warnings(manifest)
         return [*told, self._stale] if self._stale else told
 
-    def _served(self, manifest: Manifest) -> Manifest:
+    def _served_from_here(self, manifest: Manifest) -> Manifest:
         size, context = len(manifest.content), self._context
-        context.counters.manifest_bytes_pushed += size
+        context.counters.manifests.hit(size)
         context.lifetimes.touch(self._name, "manifest", manifest.digest, size)
+        return manifest
+
+    def _served_or_refused(self, get: Callable[[], Manifest]) -> Manifest:
+        """Serve what the upstream has a say in."""
+        counters = self._context.counters.manifests
+        self._had = False
+        try:
+            manifest = get()
+        except ManifestNotModified:
+            counters.hit(0)
+            raise
+        except RegistryError:
+            counters.refused()
+            raise
+        if not self._had:
+            return self._served_from_here(manifest)
+        counters.missed(len(manifest.content))
+        if manifest is not self._unkept:
+            self._touch(manifest)
         return manifest
 
     def _touch(self, manifest: Manifest) -> None:
@@ -151,13 +170,21 @@ class ProxyManifests(ManifestStore):
             return True
         return False
 
+    def _look_up_and_get(self, tag: str, held: Digest | None) -> Manifest:
+        """Look a tag up, and return what it names."""
+        if held is None:
+            self._look_up_new(tag)
+        else:
+            self._renew(tag, held)
+        return self._unkept or self._get_looked_up(tag)
+
     def _get_looked_up(self, tag: str) -> Manifest:
         """Return what a tag names that was looked up, also when it just went."""
         try:
             return self._local.get_tagged(tag)
         except ManifestUnknown:
             self._look_up_new(tag)
-            return self._local.get_tagged(tag)
+            return self._unkept or self._local.get_tagged(tag)
 
     def _look_up_new(self, tag: str) -> None:
         """Get a tag that is not here."""
@@ -218,15 +245,30 @@ class ProxyManifests(ManifestStore):
 
     def _look_up(self, tag: str, held: Digest | None, budget: Budget) -> None:
         """Let a tag name here what it names there."""
-        context = self._context
+        counters = self._context.counters
         try:
-            digest = context.remote.find_digest(tag, held, budget)
-        except LookupError:
-            self._fetch(tag, None, [tag], budget)
+            digest = self._follow(tag, held, budget)
+        except NotThere:
+            counters.looked_up("gone")
+            raise
+        except UpstreamError:
+            counters.looked_up("failed")
+            raise
+        if digest == held:
+            counters.looked_up("same")
         else:
-            if digest != held:
-                self._point(tag, digest, budget)
-        context.freshness.seen(self._name, tag)
+            counters.looked_up("new" if held is None else "moved")
+        if self._unkept is None:
+            self._context.freshness.seen(self._name, tag)
+
+    def _follow(self, tag: str, held: Digest | None, budget: Budget) -> Digest:
+        try:
+            digest = self._context.remote.find_digest(tag, held, budget)
+        except LookupError:
+            return self._fetch(tag, None, [tag], budget).digest
+        if digest != held:
+            self._point(tag, digest, budget)
+        return digest
 
     def _point(self, tag: str, digest: Digest, budget: Budget) -> None:
         """Let a tag name a manifest, which is had by digest, so that the two agree."""
@@ -244,7 +286,7 @@ class ProxyManifests(ManifestStore):
         self._mark("the upstream registry has it no more")
 
     def _mark(self, reason: str) -> None:
-        self._context.counters.manifest_stale += 1
+        self._context.counters.stale()
         self._stale = f"served from the cache, may be stale: {reason}"
 
     # Content
@@ -274,22 +316,34 @@ class ProxyManifests(ManifestStore):
         tags: Sequence[str],
         budget: Budget,
     ) -> Manifest:
-        """Get a manifest, verify its digest, and keep it."""
+        """Get a manifest, verify its digest, and keep it when there is room for it."""
         context = self._context
         got = context.remote.get_manifest(reference, budget)
-        context.counters.manifest_bytes_pulled += len(got.content)
-        lifetimes = context.lifetimes
+        context.counters.manifests.pulled(len(got.content))
+        self._had = True
         try:
-            # A manifest is small: one for which there is no room yet is kept, too.
-            with (
-                lifetimes.room(len(got.content), ROOM),
-                lifetimes.pinned(Digest.of(got.content)),
-            ):
-                manifest = self._local.put(got.content, got.media_type, digest, tags)
-                self._touch(manifest)
-                return manifest
+            return self._keep(got, digest, tags)
         except DigestInvalid as error:
             _log.error("proxy: the upstream sent a wrong manifest for %s", reference)
             raise UpstreamFailed(
                 error.detail, message="the upstream sent a wrong manifest"
             ) from None
+        except (StorageFull, InsufficientStorage):
+            # Its digest is compared before it is stored.
+            _log.warning("proxy: no room on the disk for %s@%s", self._name, reference)
+            found = digest or Digest.of(got.content)
+            self._unkept = context.parse(got.content, got.media_type, found)
+            return self._unkept
+
+    def _keep(
+        self, got: RemoteManifest, digest: Digest | None, tags: Sequence[str]
+    ) -> Manifest:
+        """Store a manifest; a small one for which there is no room yet, too."""
+        lifetimes = self._context.lifetimes
+        with (
+            lifetimes.room(len(got.content), ROOM),
+            lifetimes.pinned(Digest.of(got.content)),
+        ):
+            manifest = self._local.put(got.content, got.media_type, digest, tags)
+            self._touch(manifest)
+            return manifest

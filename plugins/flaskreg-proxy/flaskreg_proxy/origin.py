@@ -18,11 +18,14 @@ from flaskreg_proxy.breaker import Breaker
 from flaskreg_proxy.budget import Budget
 from flaskreg_proxy.challenges import Challenge
 from flaskreg_proxy.challenges import parse_challenges
+from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.credentials import Credentials
 from flaskreg_proxy.credentials import CredentialSource
 from flaskreg_proxy.errors import NotThere
 from flaskreg_proxy.errors import UpstreamDenied
+from flaskreg_proxy.errors import UpstreamError
 from flaskreg_proxy.errors import UpstreamFailed
+from flaskreg_proxy.lease import key_of
 from flaskreg_proxy.ratelimit import Limits
 from flaskreg_proxy.tokens import Token
 from flaskreg_proxy.tokens import TokenStore
@@ -44,6 +47,7 @@ class Origin:
     :param credentials: what it may be told.
     :param realms: hosts that may be told too, beside those of the same site.
     :param tokens: shared by all upstreams.
+    :param counters: of this process.
     """
 
     def __init__(
@@ -53,11 +57,13 @@ class Origin:
         credentials: CredentialSource,
         realms: Sequence[str],
         tokens: TokenStore,
+        counters: Counters,
     ) -> None:
         self.url = url
         self.host = urlsplit(url).netloc.rpartition("@")[2].lower()
         self.breaker = Breaker()
-        self.limits = Limits()
+        self.limits = Limits(lambda it: tokens.workplace.limit(key_of(url, it)))
+        self._counters = counters.origin(self.host)
         self._transport = transport
         self._credentials = credentials
         self._realms = frozenset(each.lower() for each in realms)
@@ -88,11 +94,15 @@ class Origin:
         # Limits are of manifests: what blobs are missing of an image may still come.
         if "/blobs/" not in path:
             self.limits.check()
+        self._counters.asked()
         try:
             reply = self._send(method, self._url(path), name, headers, budget)
             return self._checked(reply)
-        except UpstreamFailed as error:
-            self.breaker.failed(error)
+        except UpstreamError as error:
+            self._counters.failed(error.kind)
+            if isinstance(error, UpstreamFailed):
+                self.breaker.failed(error)
+                self._counters.left_alone(self.breaker.until)
             raise
 
     def _url(self, path: str) -> str:
@@ -230,16 +240,16 @@ class Origin:
         :raises UpstreamError: it is another refusal.
         """
         status = reply.status
-        if not of_realm:
-            self.limits.note(reply.headers)
-        if 200 <= status < 300 or status in (304, 416):
+        if not of_realm and (told := self.limits.note(reply.headers)) is not None:
+            self._counters.told(told)
+        if status < 500:
             self.breaker.succeeded()
+            self._counters.left_alone(0)
+        if 200 <= status < 300 or status in (304, 416):
             return reply
         retry_after = reply.headers.get("Retry-After")
         reply.close()
         at_home = of_realm or origin_of(reply.url) == origin_of(self.url)
-        if status < 500:
-            self.breaker.succeeded()
         if status == 404 and not of_realm:
             raise NotThere
         if status == 429:

@@ -6,10 +6,13 @@ as ``100;w=21600``: how many, in a window of how many seconds.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from datetime import datetime
@@ -24,8 +27,10 @@ _QUANTITY = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?")
 DEFAULT_WAIT = 10.0
 LONGEST_WAIT = 3600.0
 
-#: for how long a 429 keeps this process from asking again, at most, in seconds.
+#: for how long a 429 keeps all from asking again, at most, in seconds, and for how
+#: long nothing is looked up of which nothing is left.
 LONGEST_PAUSE = 60.0
+LONGEST_SPARING = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +71,65 @@ def parse_retry_after(text: str | None) -> float:
     return min(seconds, LONGEST_WAIT)
 
 
-class Limits:
-    """What one upstream said last, in one process."""
+class Until:
+    """A time that passes, told to all workers of the machine by a small file.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-        self._spent_until = 0.0
-        #: as told last; ``None`` when it says nothing.
+    :param path: returns the file; ``None`` keeps it in this process.
+    :param longest: seconds that it is away at most, whatever the file says.
+    """
+
+    def __init__(self, path: Callable[[], str] | None, longest: float) -> None:
+        self._path = path
+        self._longest = longest
+        self._ends = 0.0
+        self._seen = 0
+
+    @property
+    def left(self) -> float:
+        """Return the seconds until it has come; 0 or less when it has."""
+        if self._path is not None:
+            with suppress(OSError, ValueError):
+                changed = os.stat(self._path()).st_mtime_ns
+                if changed != self._seen:
+                    self._read(self._path(), changed)
+        return self._ends - time.monotonic()
+
+    def set(self, seconds: float) -> None:
+        """Let it come in so many seconds; 0: it has come."""
+        seconds = min(seconds, self._longest)
+        if not seconds and self.left <= 0:
+            return
+        self._ends = time.monotonic() + seconds
+        if self._path is not None:
+            path = self._path()
+            temporary = f"{path}.{os.getpid()}.{threading.get_ident()}"
+            # Without a place for it each worker finds out for itself.
+            with suppress(OSError):
+                with open(temporary, "w", encoding="ascii") as file:
+                    file.write(f"{time.time() + seconds:.3f}")
+                os.replace(temporary, path)
+
+    def _read(self, path: str, changed: int) -> None:
+        with open(path, encoding="ascii") as file:
+            left = float(file.read(64)) - time.time()
+        self._ends = time.monotonic() + min(left, self._longest)
+        self._seen = changed
+
+
+class Limits:
+    """What one upstream said last.
+
+    :param path: returns the file of a name that all workers know; ``None`` keeps to
+        this process.
+    """
+
+    def __init__(self, path: Callable[[str], str] | None = None) -> None:
+        def file(name: str) -> Callable[[], str] | None:
+            return None if path is None else lambda: path(name)
+
+        self._refused = Until(file("refused"), LONGEST_PAUSE)
+        self._spared = Until(file("spared"), LONGEST_SPARING)
+        #: as told to this process last; ``None`` when it says nothing.
         self.current: RateLimit | None = None
 
     def check(self) -> None:
@@ -81,30 +137,27 @@ class Limits:
 
         :raises UpstreamLimited: it did, and the time is not over.
         """
-        left = self._until - time.monotonic()
+        left = self._refused.left
         if left > 0:
             raise UpstreamLimited(left)
 
     @property
     def spent(self) -> bool:
         """Whether only what is not cached should be asked for."""
-        now = time.monotonic()
-        return now < self._until or now < self._spent_until
+        return self._refused.left > 0 or self._spared.left > 0
 
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Take note of an answer."""
+    def note(self, headers: Mapping[str, str]) -> RateLimit | None:
+        """Take note of an answer, and return what it says, if it says anything."""
         told = parse_rate_limit(headers)
-        if told is None:
-            return
-        with self._lock:
+        if told is not None:
             self.current = told
             # Some hundredth of the window is when a little of it is free again.
-            pause = min(max(told.window / 100, 10.0), 300.0)
-            spent = told.remaining <= 0
-            self._spent_until = time.monotonic() + pause if spent else 0.0
+            pause = max(told.window / 100, 10.0)
+            self._spared.set(pause if told.remaining <= 0 else 0.0)
+        return told
 
     def refused(self, retry_after: str | None) -> UpstreamLimited:
         """Take note of a 429, and return it as an error."""
         seconds = parse_retry_after(retry_after)
-        self._until = time.monotonic() + min(seconds, LONGEST_PAUSE)
+        self._refused.set(seconds)
         return UpstreamLimited(seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from flaskreg.digest import Digest
 from flaskreg.lru import LRU
@@ -13,6 +12,7 @@ from flaskreg.services import Registry
 from flaskreg.services import Repository
 from flaskreg.services import Scope
 from flaskreg_proxy.context import Context
+from flaskreg_proxy.context import Parse
 from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.downloads import Downloads
 from flaskreg_proxy.freshness import Freshness
@@ -36,6 +36,7 @@ class ProxyRegistry(Registry):
     :param downloads: on their way.
     :param lifetimes: decides what stays.
     :param manifest_bytes: the most bytes of a manifest.
+    :param parse: reads a manifest that is not kept.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ProxyRegistry(Registry):
         downloads: Downloads,
         lifetimes: Lifetimes,
         manifest_bytes: int,
+        parse: Parse,
     ) -> None:
         self._registry = registry
         self._local = local
@@ -53,6 +55,7 @@ class ProxyRegistry(Registry):
         self._downloads = downloads
         self._lifetimes = lifetimes
         self._manifest_bytes = manifest_bytes
+        self._parse = parse
         self._freshness = Freshness(downloads.workplace)
         self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
         self._lock = threading.Lock()
@@ -60,7 +63,7 @@ class ProxyRegistry(Registry):
 
     @property
     def counters(self) -> Counters:
-        """Return what this process has done so far."""
+        """Return what this process has counted so far."""
         return self._downloads.counters
 
     def scope(self) -> Scope:
@@ -96,17 +99,9 @@ class ProxyRegistry(Registry):
         """Yield repositories that hold a blob here."""
         return self._registry.iter_holders(digest, limit)
 
-    def rate_limits(self) -> dict[str, Any]:
-        """Return what each server of an upstream said of its limits last."""
-        return {
-            origin.host: origin.limits.current
-            for upstream in self._upstreams.all
-            for origin in upstream.client.origins
-            if origin.limits.current is not None
-        }
-
     def start(self) -> None:
         """Begin to remove what has had its time, and to do what is on a timetable."""
+        self.counters.start()
         self._begin(jobs=True)
 
     def stop(self) -> None:
@@ -130,4 +125,5 @@ class ProxyRegistry(Registry):
             counters=self.counters,
             freshness=self._freshness,
             holders=self._registry.iter_holders,
+            parse=self._parse,
         )

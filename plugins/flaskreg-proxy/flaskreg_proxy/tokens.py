@@ -49,7 +49,8 @@ class TokenStore:
     """
 
     def __init__(self, workplace: Workplace) -> None:
-        self._workplace = workplace
+        #: where they are kept, and what else is known of upstreams.
+        self.workplace = workplace
         self._lock = threading.Lock()
         self._memory: dict[str, Token] = {}
 
@@ -62,7 +63,7 @@ class TokenStore:
         token = self._memory.get(key)
         if token is not None and token.good:
             return token
-        path = self._workplace.token(key)
+        path = self.workplace.token(key)
         lease = Lease.take(f"{path}.lock", PATIENCE)
         try:
             token = _read(path)
@@ -78,7 +79,7 @@ class TokenStore:
     def forget(self, purpose: tuple[str, ...], text: str) -> None:
         """Drop a token that was refused, unless it is another one by now."""
         key = key_of(*purpose)
-        path = self._workplace.token(key)
+        path = self.workplace.token(key)
         with self._lock:
             kept = self._memory.get(key)
             if kept is not None and kept.text == text:

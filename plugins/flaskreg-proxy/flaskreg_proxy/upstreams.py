@@ -13,6 +13,7 @@ from flaskreg.errors import NameUnknown
 from flaskreg_proxy.client import DOCKER_HUB
 from flaskreg_proxy.client import UpstreamClient
 from flaskreg_proxy.client import is_docker_hub
+from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.tokens import TokenStore
 
 
@@ -120,19 +121,21 @@ class Upstreams:
         return self._hosts.get(host) or self._hosts.get(host.rpartition(":")[0])
 
 
-def make_upstreams(proxy: Proxy, tokens: TokenStore) -> Upstreams:
+def make_upstreams(
+    proxy: Proxy, tokens: TokenStore, counters: Counters | None = None
+) -> Upstreams:
     """Return the upstreams of the configuration; nothing is asked yet."""
     found = [
         Upstream(
             each.prefix,
             each.remoteurl,
             each,
-            UpstreamClient(each.remoteurl, each, tokens),
+            UpstreamClient(each.remoteurl, each, tokens, counters),
             each.host,
         )
         for each in proxy.upstreams
     ]
     if proxy.remoteurl:
-        client = UpstreamClient(proxy.remoteurl, proxy, tokens)
+        client = UpstreamClient(proxy.remoteurl, proxy, tokens, counters)
         found.append(Upstream("", proxy.remoteurl, proxy, client))
     return Upstreams(found)

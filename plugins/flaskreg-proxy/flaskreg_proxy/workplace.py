@@ -44,6 +44,11 @@ class Workplace:
         self._made: set[str] = set()
         self._looked = 0.0
 
+    @property
+    def downloads_in_storage(self) -> str | None:
+        """Return the folder of downloads, when it takes of the storage's room."""
+        return f"{self._folder}/downloads" if self._in_storage else None
+
     def download(self, digest: Digest) -> str:
         """Return the file in which a blob grows."""
         return f"{self._place('downloads')}/{digest.replace(':', '-', 1)}"
@@ -55,6 +60,10 @@ class Workplace:
     def token(self, key: str) -> str:
         """Return the file of a token, in a folder that nobody else can read."""
         return f"{self._place('tokens')}/{key}"
+
+    def limit(self, key: str) -> str:
+        """Return the file of what an upstream said of its limits."""
+        return f"{self._place('limits')}/{key}"
 
     def lock(self, key: str) -> str:
         """Return the file of a lock."""
@@ -72,7 +81,12 @@ class Workplace:
             name = os.path.basename(filename)
             blobs.adopt(f"{IN_STORAGE}/downloads/{name}", digest, descriptor)
             return
-        local.uploads.start(digest.algorithm).commit(digest, _read(filename))
+        session = local.uploads.start(digest.algorithm)
+        try:
+            session.commit(digest, _read(filename))
+        except BaseException:
+            session.cancel()
+            raise
         with suppress(FileNotFoundError):
             os.unlink(filename)
 

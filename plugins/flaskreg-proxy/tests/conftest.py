@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from faulty import FaultyProxy
+from harness import Disk
 from harness import StartCache
 from live.api import Api
 from live.images import Layout
 from live.images import make_layout
 from live.servers import Launcher
 from live.servers import Server
+from live.tools import need
+from live.tools import run
 
 
 MIB = 1 << 20
@@ -100,6 +103,17 @@ def start_cache(launcher: Launcher) -> StartCache:
         return launcher.flaskreg(config, workers=workers, root=root)
 
     return start
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A small disk; only root can mount one."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    size = f"size={16 * MIB}"
+    run([need("mount"), "-t", "tmpfs", "-o", size, "flaskreg-test", str(path)])
+    yield Disk(path)
+    run([need("umount"), "--lazy", str(path)])
 
 
 @pytest.fixture

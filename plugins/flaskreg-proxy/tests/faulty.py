@@ -63,6 +63,8 @@ class FaultyProxy:
     def __init__(self, port: int) -> None:
         self.target = port
         self.requests: list[Request] = []
+        #: headers that every answer of the upstream gets.
+        self.added: dict[str, str] = {}
         #: bytes of the bodies of all answers that were passed on.
         self.sent = 0
         #: chooses what happens to a request; ``None``: nothing.
@@ -154,7 +156,8 @@ class FaultyProxy:
         with socket.create_connection(("127.0.0.1", self.target), _IDLE) as upstream:
             upstream.sendall(_head_for(request, fault))
             head = _read_head(upstream)
-            client.sendall(head.replace(b"http://127.0.0.1:%d" % self.target, b""))
+            head = head.replace(b"http://127.0.0.1:%d" % self.target, b"")
+            client.sendall(_with_headers(head, self.added))
             self._copy(client, upstream, fault)
 
     def _copy(
@@ -190,6 +193,11 @@ def _read_head(sock: socket.socket) -> bytes:
             return b""
         head += byte
     return head
+
+
+def _with_headers(head: bytes, headers: dict[str, str]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return head.removesuffix(b"\r\n") + lines.encode("latin-1") + b"\r\n"
 
 
 def _parse(head: bytes) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,32 @@ from live.servers import Server  # noqa: E402
 
 
 StartCache = Callable[..., Server]
+
+
+class Disk:
+    """A file system of 16 MiB in memory.
+
+    :param path: where it is mounted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._filler = path / "filler"
+
+    def free(self) -> int:
+        """Return the bytes that are left."""
+        found = os.statvfs(self.path)
+        return found.f_bavail * found.f_bsize
+
+    def fill(self, leave: int = 0) -> None:
+        """Leave so many bytes, and no more."""
+        with open(self._filler, "ab", buffering=0) as file:
+            while self.free() > leave:
+                file.write(b"\0" * min(64 << 10, self.free() - leave))
+
+    def empty(self) -> None:
+        """Give back what :meth:`fill` took."""
+        self._filler.unlink(missing_ok=True)
 
 
 def tree(server: Server) -> list[str]:

@@ -15,12 +15,14 @@ import pytest
 from flaskreg_proxy.budget import Budget
 from flaskreg_proxy.challenges import Challenge
 from flaskreg_proxy.client import UpstreamClient
+from flaskreg_proxy.counters import Counters
 from flaskreg_proxy.credentials import Configured
 from flaskreg_proxy.credentials import Credentials
 from flaskreg_proxy.errors import NotThere
 from flaskreg_proxy.errors import UpstreamDenied
 from flaskreg_proxy.errors import UpstreamError
 from flaskreg_proxy.errors import UpstreamFailed
+from flaskreg_proxy.errors import UpstreamLimited
 from flaskreg_proxy.origin import Origin
 from flaskreg_proxy.origin import same_site
 from flaskreg_proxy.tokens import TokenStore
@@ -266,6 +268,7 @@ def test_no_way_from_https_to_http(tmp_path: Path) -> None:
         Configured(Credentials("me", "canary")),
         (),
         make_store(tmp_path),
+        Counters(),
     )
     for realm in ("http://registry.example.com/token", "ftp://x/", "token", "http://["):
         with pytest.raises(UpstreamFailed):
@@ -341,6 +344,29 @@ def test_rate_limits_are_read_and_heeded(tmp_path: Path) -> None:
         headers[1] = ("RateLimit-Remaining", "0;w=21600")
         get(client)
         assert client.spent
+        other = make_client(server.url, tmp_path)
+        assert other.spent, "another worker knows it too"
+        headers[1] = ("RateLimit-Remaining", "1;w=21600")
+        get(other)
+        assert not client.spent
+
+
+def test_all_workers_heed_a_refusal(tmp_path: Path) -> None:
+    """Also one that begins later; what is not limited is had from others."""
+    refusal = Told(429, [("Retry-After", "600")])
+    with scripted(lambda _asked: refusal) as server, scripted(refuse) as other:
+        clients = [make_client(server.url, tmp_path) for _ in range(3)]
+        for client in clients:
+            with pytest.raises(UpstreamLimited) as caught:
+                get(client)
+            assert 1 <= caught.value.seconds <= 600
+        assert len(server.asked) == 1
+        with pytest.raises(NotThere):
+            get(make_client(other.url, tmp_path))
+
+
+def refuse(_asked: Asked) -> Told:
+    return Told(404)
 
 
 def test_what_is_not_there_and_what_is_broken(tmp_path: Path) -> None:

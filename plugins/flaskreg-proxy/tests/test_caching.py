@@ -17,6 +17,7 @@ import flaskreg_proxy
 import pytest
 from builders import Client
 from builders import image
+from flaskreg_proxy import counters
 from flaskreg_proxy.prefetch import Prefetching
 from flaskreg_proxy.registry import ProxyRegistry
 from werkzeug.serving import make_server
@@ -208,13 +209,19 @@ def test_the_counters(cache: RegistryApp) -> None:
         settle()
     registry = cache.site.registry
     assert isinstance(registry, ProxyRegistry)
-    counted = registry.counters.to_json()
-    assert counted["blob_requests"] == counted["manifest_requests"] == 3
-    assert counted["blob_misses"] == counted["manifest_misses"] == 1
-    assert counted["blob_hits"] == counted["manifest_hits"] == 2
-    assert counted["blob_bytes_pulled"] == len(CONTENT)
-    assert counted["manifest_bytes_pulled"] == len(MANIFEST)
-    assert registry.rate_limits() == {}
+    value = registry.counters.value
+    for kind, size in (("blob", len(CONTENT)), ("manifest", len(MANIFEST))):
+        assert value(counters.REQUESTS, kind) == 3
+        assert value(counters.MISSES, kind) == 1
+        assert value(counters.HITS, kind) == 2
+        assert value(counters.PULLED, kind) == size
+        assert value(counters.PUSHED, kind) == 3 * size
+    assert value(counters.LOOKUPS, "new") == 1
+    assert value(counters.DOWNLOADS, "stored") == 1
+    missing = Digest.of(b"nobody has this")
+    assert pull(cache, f"manifests/{missing}").status_code == 404
+    assert value(counters.REQUESTS, "manifest") == 4
+    assert value(counters.HITS, "manifest") + value(counters.MISSES, "manifest") == 3
 
 
 # What there is no room for
@@ -229,7 +236,8 @@ def test_what_has_no_room_is_passed_on(cache: RegistryApp, lifetimes: Recorder) 
         assert not is_stored(cache, DIGEST)
     registry = cache.site.registry
     assert isinstance(registry, ProxyRegistry)
-    assert registry.counters.blob_misses == 2
+    assert registry.counters.value(counters.MISSES, "blob") == 2
+    assert registry.counters.value(counters.DOWNLOADS, "passed_on") == 2
     growing = registry._downloads.workplace.download(DIGEST)
     assert os.listdir(os.path.dirname(growing)) == []
     lifetimes.full = False

@@ -12,6 +12,7 @@ import pytest
 from flaskreg_proxy import breaker as breakers
 from flaskreg_proxy.breaker import Breaker
 from flaskreg_proxy.budget import within
+from flaskreg_proxy.diskroom import NoRoom
 from flaskreg_proxy.errors import UpstreamFailed
 from flaskreg_proxy.errors import UpstreamLimited
 from flaskreg_proxy.errors import UpstreamTimeout
@@ -22,9 +23,12 @@ from flaskreg_proxy.lease import Presence
 from flaskreg_proxy.ratelimit import Limits
 from flaskreg_proxy.ratelimit import parse_rate_limit
 from flaskreg_proxy.ratelimit import parse_retry_after
+from flaskreg_proxy.verdict import Verdict
 from flaskreg_proxy.workplace import Workplace
 
 from flaskreg.defaults.inmemory import InMemoryDriver
+from flaskreg.errors import InsufficientStorage
+from flaskreg.errors import RegistryError
 
 
 def test_a_lease_has_one_holder(tmp_path: Path) -> None:
@@ -201,6 +205,27 @@ def test_errors_cross_processes() -> None:
     assert error.headers == {"Retry-After": "7"}
     assert error.detail == "detail"
     assert from_json({}).status == 502
+
+
+@pytest.mark.parametrize(
+    "error", [UpstreamLimited(7), InsufficientStorage(), NoRoom(), None]
+)
+def test_those_who_watch_hear_what_it_ended_in(
+    tmp_path: Path, error: RegistryError | NoRoom | None
+) -> None:
+    verdict, other = (Verdict(str(tmp_path / "error")) for _ in range(2))
+    verdict.clear()
+    if error is None:
+        other.raise_told()
+        return
+    verdict.tell(error)
+    with pytest.raises((RegistryError, NoRoom)) as caught:
+        other.raise_told()
+    told = [getattr(it, "status", 0) for it in (caught.value, error)]
+    assert told[0] == told[1]
+    other.clear()
+    verdict.raise_told()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_takes_too_long_is_not_waited_for() -> None:

@@ -263,12 +263,15 @@ def test_a_worker_is_killed_and_another_goes_on(
     size = 32 * MIB
     digest = push_random(registry3, size)
     cache = start_cache(upstream3.url, workers=4)
-    upstream3.first(1, "/blobs/", rate=8 * MIB)
+    wait_for_workers(cache, 4)
+    upstream3.first(1, "/blobs/", rate=2 * MIB)
     with ThreadPoolExecutor(24) as pool:
         pulls = [pool.submit(pull, cache, digest) for _ in range(24)]
-        lease = cache.root / "flaskreg/proxy/downloads" / digest.replace(":", "-")
-        wait_until(lambda: lease.exists() and lease.stat().st_size > MIB, 30, "begun")
-        holder = holder_of(f"{lease}.lease", cache.workers())
+        grows = cache.root / "flaskreg/proxy/downloads" / digest.replace(":", "-")
+        wait_until(lambda: grows.exists() and grows.stat().st_size > MIB, 60, "begun")
+        pids = cache.workers()
+        wait_until(lambda: holders_of(f"{grows}.readers", pids), 60, "others watch it")
+        (holder,) = holders_of(f"{grows}.lease", pids)
         os.kill(holder, signal.SIGKILL)
         pulled = [it.result() for it in pulls]
     whole = [it for it in pulled if it.whole]
@@ -278,15 +281,23 @@ def test_a_worker_is_killed_and_another_goes_on(
     assert upstream3.sent <= size + 2 * MIB
 
 
-def holder_of(path: str, pids: list[int]) -> int:
-    """Return the process that has a file locked."""
-    inode = os.stat(path).st_ino
+def wait_for_workers(cache: Server, count: int) -> None:
+    """Wait until all serve: each says that it lives when it is about to."""
+    beats = cache.root / "flaskreg-scheduler/workers"
+    wait_until(lambda: len(list(beats.glob("*/beat"))) == count, 60, "all serve")
+
+
+def holders_of(path: str, pids: list[int]) -> set[int]:
+    """Return the processes that have a file locked."""
+    if not os.path.exists(path):
+        return set()
+    inode, found = os.stat(path).st_ino, set()
     with open("/proc/locks", encoding="ascii") as file:
         for line in file:
             fields = line.split()
-            if fields[5].endswith(f":{inode}") and int(fields[4]) in pids:
-                return int(fields[4])
-    raise LookupError(path)
+            if fields[1] != "->" and fields[5].endswith(f":{inode}"):
+                found.add(int(fields[4]))
+    return found.intersection(pids)
 
 
 def test_a_restart_in_the_middle(

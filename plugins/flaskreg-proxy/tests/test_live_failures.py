@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,13 +46,45 @@ def failing(upstream: FaultyProxy, kind: str) -> str:
         upstream.always(**faults[kind])
         return upstream.url
     return {
+        "unreachable": f"http://127.0.0.1:{unreachable()}",
         "closed": f"http://127.0.0.1:{free_port()}",
         "tls": f"https://127.0.0.1:{upstream.target}",
         "dns": "http://registry.invalid",
     }[kind]
 
 
+def unreachable() -> int:
+    """Return a port of this machine that does not answer who connects.
+
+    What waits in the queue of a listener that accepts nobody is never taken, and when
+    it is full the system answers no more.
+    """
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    KEPT.append(listener)
+    port: int = listener.getsockname()[1]
+    for _ in range(4):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", port))
+        KEPT.append(client)
+    return port
+
+
+#: sockets that are to stay open.
+KEPT: list[socket.socket] = []
+
+
+@pytest.fixture(autouse=True)
+def closed_sockets() -> Iterator[None]:
+    yield
+    while KEPT:
+        KEPT.pop().close()
+
+
 FAILURES = {
+    "unreachable": (504, "UNAVAILABLE"),
     "silent": (504, "UNAVAILABLE"),
     "limited": (429, "TOOMANYREQUESTS"),
     "broken": (502, "UNAVAILABLE"),
@@ -92,6 +126,18 @@ def test_a_failing_upstream(
         if kind == "limited":
             assert 15 <= int(answer.headers["Retry-After"]) <= 17
     assert "Traceback" not in cache.text()
+
+
+def test_an_upstream_that_sends_a_byte_now_and_then(
+    upstream3: FaultyProxy, start_cache: StartCache, image: Layout
+) -> None:
+    """It is slow, and told to be, in time."""
+    cache = start_cache(upstream3.url, workers=1)
+    upstream3.first(1, "/manifests/", rate=20)
+    api = Api(cache.url, "up/team/app", timeout=PATIENCE)
+    answer = expect(api.call("GET", f"manifests/{image.digest}"), 504)
+    assert answer.json()["errors"][0]["code"] == "UNAVAILABLE"
+    api.check_holds(image, "v1")
 
 
 def test_a_broken_upstream_is_left_alone(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,36 @@ def test_an_image_is_here_ahead_of_time(
     assert ": 0 bytes came" in again.stdout
     upstream3.always(status=500)
     Api(cache.url, "up/team/app").check_holds(image, "latest")
+
+
+def test_a_terminal_shows_how_far_it_is(
+    upstream3: FaultyProxy,
+    command: Callable[..., list[str]],
+    tmp_path: Path,
+    image: Layout,
+) -> None:
+    """A bar with bytes; the summary is beside it, for who reads that."""
+    upstream3.first(100, "/blobs/", rate=64 << 10)
+    outside, inside = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        command(tmp_path / "root", "up/team/app:v1"),
+        stdout=subprocess.PIPE,
+        stderr=inside,
+        env=env,
+    )
+    os.close(inside)
+    shown = b""
+    # The terminal's side ends in an error when nobody has the other one open.
+    with suppress(OSError):
+        while chunk := os.read(outside, 1 << 16):
+            shown += chunk
+    os.close(outside)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert said.startswith(b"3 manifests and %d blobs" % len(image.blobs()))
+    assert re.search(rb"[0-9.]+/[0-9.]+.* (KiB|bytes)", shown), shown
+    assert "\u2501".encode() in shown
 
 
 def test_only_what_is_wanted(

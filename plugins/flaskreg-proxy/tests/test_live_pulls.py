@@ -46,6 +46,23 @@ def test_an_image_comes_once(
     assert names == []
 
 
+def test_a_manifest_comes_without_its_layers(
+    upstream: FaultyProxy, start_cache: StartCache, image: Layout
+) -> None:
+    """They come when they are asked for, and each alone."""
+    cache = start_cache(upstream.url)
+    api = Api(cache.url, "up/team/app")
+    for digest, _ in image.manifests():
+        api.pull_manifest(digest)
+    assert upstream.count("GET", "/blobs/") == upstream.count("HEAD", "/blobs/") == 0
+    first = image.blobs()[0]
+    api.pull_blob(first)
+    assert upstream.count("GET", "/blobs/") == 1
+    assert upstream.count("GET", f"/blobs/{first}") == 1
+    again = Api(start_cache(upstream.url, root=cache.root).url, "up/team/app")
+    assert digest_of(again.pull_manifest(image.digest)[0]) == image.digest
+
+
 def test_a_whole_cache_is_distributions(
     upstream: FaultyProxy, start_whole_cache: StartCache, image: Layout
 ) -> None:

@@ -6,6 +6,9 @@ import os
 import time
 
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class Clock:
     """The wall clock, and a steady one beside it.
 
@@ -22,7 +25,7 @@ class Clock:
 
         All processes of one boot (see :meth:`boot`) have the same count.
         """
-        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+        return time.clock_gettime(_STEADY)
 
     def boot(self) -> str:
         """Return what names this run of the machine, or ``""`` when nothing does."""

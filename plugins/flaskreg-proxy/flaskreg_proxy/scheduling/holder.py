@@ -207,7 +207,13 @@ class Holder:
 
     def _grant(self, beats: dict[str, Beat]) -> None:
         granted = dict(self._announcer.control.grants)
-        self._announcer.tell(grants=self._grants.give(beats, granted, self.table.size))
+        given = self._grants.give(beats, granted, self._used())
+        self._announcer.tell(grants=given)
+
+    def _used(self) -> int:
+        """Return the bytes of all content, and of what may become content."""
+        bounded = self._tools.limits.max_bytes is not None
+        return self.table.size + (self._tools.survey.left_over() if bounded else 0)
 
     def _go_on_removing(self, beats: dict[str, Beat]) -> None:
         if self._round is None:
@@ -223,8 +229,10 @@ class Holder:
         granted = dict(self._announcer.control.grants)
         self._wanted = self._grants.wanted(beats, granted)
         expected = self._grants.outstanding(beats, granted) + self._wanted
-        too_many = excess(self._tools.limits, self.table.size, expected)
-        too_many = max(too_many, self._tools.survey.missing_on_disk())
+        survey = self._tools.survey
+        too_many = excess(self._tools.limits, self._used(), expected)
+        too_many = max(too_many, survey.missing_on_disk())
+        too_many -= survey.drop_left_over(too_many)
         victims = choose_victims(
             self.table,
             self._tools.limits,

@@ -93,12 +93,13 @@ class Journal:
     def touch(self, repository: str, kind: str, digest: Digest, size: int) -> None:
         """Note a use, in memory."""
         now = self._clock.steady()
+        # A plain tuple is found as quickly as it is made. A note that is being written
+        # in this moment tells of a use that is hardly older.
+        note = self._pending.get((repository, digest))  # type: ignore[call-overload]
+        if note is not None and note.kind == kind:
+            note.used = now
+            return
         with self._lock:
-            # A plain tuple is found as quickly as it is made.
-            note = self._pending.get((repository, digest))  # type: ignore[call-overload]
-            if note is not None:
-                note.kind, note.size, note.used = kind, size, now
-                return
             key = Key(repository, digest)
             if not self._pending:
                 self._since = now

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Collection
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextlib import suppress
 
 from flaskreg.digest import Digest
@@ -30,6 +27,26 @@ _STEP = 0.02
 
 #: stands for all content, where it is not known yet what is to be used.
 _ALL = Digest("")
+
+
+class Pin:
+    """Content that is in use as long as this is entered; each pull has one.
+
+    :param pins: of this process.
+    :param digest: of the content.
+    """
+
+    __slots__ = ("_digest", "_pins")
+
+    def __init__(self, pins: Pins, digest: Digest) -> None:
+        self._pins = pins
+        self._digest = digest
+
+    def __enter__(self) -> None:
+        self._pins.enter(self._digest)
+
+    def __exit__(self, *error: object) -> None:
+        self._pins.leave(self._digest)
 
 
 class Pins:
@@ -54,35 +71,45 @@ class Pins:
         self._patience = patience
         self._read_control = read_control
         self._lock = threading.Lock()
-        self._counts: Counter[Digest] = Counter()
+        self._counts: dict[Digest, int] = {}
         self._condemned: frozenset[Digest] = frozenset()
 
     def acknowledge(self, condemned: frozenset[Digest]) -> frozenset[Digest]:
         """Take note of what is about to be removed, and return what of it is in use."""
         with self._lock:
             self._condemned = condemned
-            if self._counts[_ALL] > 0:
+            if _ALL in self._counts:
                 return condemned
             return condemned.intersection(self._counts)
 
-    @contextmanager
-    def hold(self, digest: Digest | None) -> Iterator[None]:
-        """Keep content, or all content, from being removed."""
-        pin = _ALL if digest is None else digest
+    def hold(self, digest: Digest | None) -> Pin:
+        """Return what keeps content, or all content, while it is entered."""
+        return Pin(self, _ALL if digest is None else digest)
+
+    def enter(self, digest: Digest) -> None:
+        """Keep content from being removed."""
+        counts = self._counts
         with self._lock:
-            self._counts[pin] += 1
-            condemned = self._condemned if digest is None else {pin} & self._condemned
-        try:
-            if condemned:
+            counts[digest] = counts.get(digest, 0) + 1
+            condemned = self._condemned
+        if condemned and (digest in condemned or digest == _ALL):
+            try:
                 # Where the storage fails, the removal fails too; a pull may not.
                 with suppress(DriverError):
-                    self._veto(condemned)
-            yield
-        finally:
-            with self._lock:
-                self._counts[pin] -= 1
-                if not self._counts[pin]:
-                    del self._counts[pin]
+                    self._veto(condemned if digest == _ALL else {digest})
+            except BaseException:
+                self.leave(digest)
+                raise
+
+    def leave(self, digest: Digest) -> None:
+        """Let content be removed, as far as this user of it is concerned."""
+        counts = self._counts
+        with self._lock:
+            left = counts[digest] - 1
+            if left:
+                counts[digest] = left
+            else:
+                del counts[digest]
 
     def _veto(self, digests: Collection[Digest]) -> None:
         """Object to a removal, and wait for it where it has begun."""

@@ -28,6 +28,7 @@ from flaskreg_proxy.scheduling.limits import pace_for
 from flaskreg_proxy.scheduling.removal import UnlinkedContent
 from flaskreg_proxy.scheduling.removal import Unlinker
 from flaskreg_proxy.scheduling.rounds import Remove
+from flaskreg_proxy.scheduling.survey import Leftovers
 from flaskreg_proxy.scheduling.survey import Survey
 from flaskreg_proxy.scheduling.worker import Worker
 
@@ -52,6 +53,7 @@ class Scheduler:
         removed: such content without an entry gets one. ``None`` when that cannot be
         told.
     :param jobs: what one of all workers does on a timetable.
+    :param leftovers: parts of content that take room, and go first; ``None`` for none.
     :param pace: how often workers look; ``None`` as it suits the driver.
     :param clock: for tests.
     """
@@ -64,6 +66,7 @@ class Scheduler:
         cache: DescriptorCache | None = None,
         covers: Callable[[str], bool] | None = None,
         jobs: Sequence[Job] = (),
+        leftovers: Leftovers | None = None,
         pace: Pace | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -72,6 +75,7 @@ class Scheduler:
         self._cache = cache
         self._covers = covers or _nothing
         self._jobs = tuple(jobs)
+        self._leftovers = leftovers
         self._bounded = limits.bounded
         self._idle = not limits.bounded and not jobs
         self._pace = pace or pace_for(driver)
@@ -182,7 +186,9 @@ class Scheduler:
 
     def _make_worker(self) -> Worker:
         contents = UnlinkedContent(self._driver, self._cache, self._covers)
-        survey = Survey(self._driver, self._covers, self._limits.min_free)
+        survey = Survey(
+            self._driver, self._covers, self._limits.min_free, self._leftovers
+        )
         tools = Tools(
             driver=self._driver,
             clock=self._clock,

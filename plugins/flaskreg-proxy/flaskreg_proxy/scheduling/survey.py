@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Protocol
 
 from flaskreg.digest import Digest
 from flaskreg.driver import PathNotFound
@@ -18,6 +19,16 @@ from flaskreg_proxy.scheduling.table import MANIFEST
 from flaskreg_proxy.scheduling.table import Key
 
 
+class Leftovers(Protocol):
+    """Parts of content that somebody may go on with, and that take room."""
+
+    def size(self) -> int:
+        """Return the bytes that they take."""
+
+    def drop(self, size: int) -> int:
+        """Delete some until *size* bytes are free, and return how many are."""
+
+
 _FAMILIES = {BLOB: paths.layer, MANIFEST: paths.revision}
 
 
@@ -27,6 +38,7 @@ class Survey:
     :param driver: where to look.
     :param covers: whether a repository is one of the cache.
     :param min_free: bytes that have to stay free; ``None`` for no such bound.
+    :param leftovers: take room beside content; ``None`` for none.
     """
 
     #: how many are looked for at a time.
@@ -37,10 +49,12 @@ class Survey:
         driver: StorageDriver,
         covers: Callable[[str], bool],
         min_free: int | None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         self._driver = driver
         self._covers = covers
         self._min_free = min_free
+        self._leftovers = leftovers
 
     def find(self, key: Key, kind: str) -> tuple[Key, int] | None:
         """Return content by its canonical digest, with its size in bytes.
@@ -73,6 +87,16 @@ class Survey:
             for kind, family in _FAMILIES.items():
                 for digest in iter_linked(self._driver, name, family):
                     yield Key(name, digest), kind
+
+    def left_over(self) -> int:
+        """Return the bytes that parts of content take which nobody goes on with."""
+        return 0 if self._leftovers is None else self._leftovers.size()
+
+    def drop_left_over(self, size: int) -> int:
+        """Delete such parts until *size* bytes are free, and return how many are."""
+        if size <= 0 or self._leftovers is None:
+            return 0
+        return self._leftovers.drop(size)
 
     def missing_on_disk(self) -> int:
         """Return the bytes that have to become free on the disk."""

@@ -147,7 +147,9 @@ class Worker:
         try:
             self.tick()
         except StorageFull:
-            self._fail()
+            if not self._failed:
+                _log.warning("the scheduler has no space left to write; it tries again")
+            self._failed, self._holder = True, None
             self._ballast.drop()
         except Exception:  # noqa: BLE001 - the thread has to outlive any failure
             self._fail()
