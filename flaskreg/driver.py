@@ -212,6 +212,11 @@ class StorageDriver(ABC):
     def reader(self, path: str, offset: int = 0) -> BinaryIO:
         """Open a file for reading from *offset*; it stays readable when deleted.
 
+        A reader may have a method ``send_to(sock, count)`` that sends so many bytes to
+        a connected socket and returns how many went, which are fewer only at the end
+        of the content: a server that can calls it instead of ``read``. What the client
+        does raises an ``OSError`` in it, and a fault of the storage no such error.
+
         :param offset: in bytes. At or beyond the end, the first read returns ``b""``.
         :raises PathNotFound: there is no committed file.
         :raises InvalidOffset: *offset* is negative.

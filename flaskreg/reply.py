@@ -197,9 +197,13 @@ class Reply:
             send_bytes(self._conn.sock, data)
 
     def _send_file(self, file: Any, length: int) -> None:
-        descriptor = file.fileno()
-        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
-        self.sent = send_file(self._conn.sock, descriptor, offset, length)
+        sock = self._conn.sock
+        if hasattr(file, "send_to"):
+            self.sent = file.send_to(sock, length)
+        else:
+            descriptor = file.fileno()
+            offset = os.lseek(descriptor, 0, os.SEEK_CUR)
+            self.sent = send_file(sock, descriptor, offset, length)
         if self.sent < length:
             raise ConnectionError("the file ended before its length")
 
@@ -255,6 +259,8 @@ def _single(body: Iterable[bytes]) -> bytes | FileWrapper | None:
         if len(pieces) == 1 and type(pieces[0]) is bytes:
             return pieces[0]
         return None
-    if isinstance(body, FileWrapper) and util.has_fileno(body.filelike):
+    if isinstance(body, FileWrapper) and (
+        hasattr(body.filelike, "send_to") or util.has_fileno(body.filelike)
+    ):
         return body
     return None

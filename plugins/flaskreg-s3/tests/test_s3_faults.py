@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import random
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 
@@ -74,15 +77,18 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             onward.close()
 
-    def answer(self, status, body=b"", headers=()):
-        """Send an answer."""
+    def answer(self, status, body=b"", headers=(), size=None):
+        """Send an answer.
+
+        :param size: what its length is said to be, if that is another than it is.
+        """
         self.send_response(status)
         kept = {"content-length": str(len(body))}
         for name, value in dict(headers).items():
             if name.lower() not in ("connection", "transfer-encoding", "keep-alive"):
                 kept[name.lower()] = value
         if self.command != "HEAD":
-            kept["content-length"] = str(len(body))
+            kept["content-length"] = str(len(body) if size is None else size)
         for name, value in kept.items():
             self.send_header(name, value)
         self.end_headers()
@@ -230,6 +236,142 @@ def test_a_reader_goes_on_where_a_connection_broke(faulty, between):
     assert broken[0] is None
     assert all(each.startswith("bytes=") for each in broken[1:])
     assert len(broken) == 3
+
+
+@pytest.fixture
+def client():
+    """Return both ends of a client's connection; what it gets is read in a thread."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.settimeout(60)
+    received = bytearray()
+
+    def receive():
+        while data := theirs.recv(1 << 20):
+            received.extend(data)
+
+    thread = threading.Thread(target=receive, daemon=True)
+    thread.start()
+
+    def all_of_it():
+        ours.close()
+        thread.join(60)
+        return received
+
+    with ours, theirs:
+        yield ours, all_of_it
+
+
+def cut_off(count):
+    """Break off the first *count* answers to a GET after a third of them."""
+    broken = []
+
+    def break_off(handler):
+        if handler.command != "GET" or len(broken) >= count:
+            return False
+        status, body, headers = handler.pass_on()
+        broken.append(handler.headers.get("Range"))
+        handler.answer(status, body[: len(body) // 3], headers, size=len(body))
+        hang_up(handler)
+        return True
+
+    return break_off
+
+
+@pytest.mark.parametrize("splices", [True, False], ids=["kernel", "read"])
+@pytest.mark.parametrize(
+    ("start", "count"), [(0, 9 << 20), (3, 1), (5 << 20, 4 << 20), (0, 99 << 20)]
+)
+def test_an_object_is_sent(make_driver, client, monkeypatch, splices, start, count):
+    """A part or all of it, from the kernel or through this process."""
+    if not splices:
+        monkeypatch.delattr("os.splice")
+    driver = make_driver()
+    content = random.Random(1).randbytes(9 * MEBIBYTE)
+    driver.put_content("/a", content)
+    wanted = content[start : start + count]
+    sock, all_of_it = client
+    with driver.reader("/a", start) as reader:
+        assert reader.send_to(sock, count) == len(wanted)
+        assert reader.tell() == start + len(wanted)
+    whole = all_of_it() == wanted
+    assert whole
+
+
+@pytest.mark.parametrize("splices", [True, False], ids=["kernel", "read"])
+def test_what_is_sent_goes_on_where_a_connection_broke(
+    faulty, between, client, monkeypatch, splices
+):
+    """Nothing is sent twice, and nothing is left out."""
+    if not splices:
+        monkeypatch.delattr("os.splice")
+    content = random.Random(2).randbytes(8 * MEBIBYTE)
+    faulty.put_content("/a", content)
+    between.faults = cut_off(3)
+    sock, all_of_it = client
+    with faulty.reader("/a") as reader:
+        assert reader.send_to(sock, len(content)) == len(content)
+    whole = all_of_it() == content
+    assert whole
+
+
+@pytest.mark.parametrize("splices", [True, False], ids=["kernel", "read"])
+def test_what_cannot_be_had_is_an_error_in_the_middle(
+    faulty, between, client, monkeypatch, splices
+):
+    """It is no fault of the client, and what he got is the beginning."""
+    if not splices:
+        monkeypatch.delattr("os.splice")
+    monkeypatch.setattr("flaskreg_s3.failures.ATTEMPTS", 2)
+    content = random.Random(3).randbytes(8 * MEBIBYTE)
+    faulty.put_content("/a", content)
+    first = cut_off(1)
+    between.faults = lambda handler: first(handler) or not hang_up(handler)
+    sock, all_of_it = client
+    with faulty.reader("/a") as reader, pytest.raises(S3Error):
+        reader.send_to(sock, len(content))
+    received = all_of_it()
+    assert 0 < len(received) < len(content)
+    whole = received == content[: len(received)]
+    assert whole
+
+
+def test_a_client_that_left_is_no_fault_of_the_server(driver):
+    """The object is not asked for again for it."""
+    driver.put_content("/a", bytes(8 * MEBIBYTE))
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, driver.reader("/a") as reader, pytest.raises(BrokenPipeError):
+        reader.send_to(ours, 8 * MEBIBYTE)
+
+
+def test_reads_of_one_object_at_a_time_are_shared(faulty, between):
+    """Who asks while it is asked for shares the next request with others."""
+    faulty.put_content("/a", b"first")
+    begun, free = threading.Event(), threading.Event()
+
+    def hold(handler):
+        if handler.command == "GET" and not begun.is_set():
+            begun.set()
+            told = handler.pass_on()
+            assert free.wait(60)
+            handler.answer(*told)
+            return True
+        return False
+
+    between.faults = hold
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(faulty.get_content, "/a")
+        assert begun.wait(60)
+        faulty.put_content("/a", b"second")
+        others = [pool.submit(faulty.get_content, "/a") for _ in range(8)]
+        assert [other.result(60) for other in others] == [b"second"] * 8
+        free.set()
+        assert first.result(60) == b"first"
+    faulty.delete("/a")
+    with pytest.raises(PathNotFound):
+        faulty.get_content("/a")
 
 
 def test_how_objects_are_kept(faulty, between):

@@ -1,0 +1,72 @@
+"""From a connection to S3 to that of a client, past this process if that can be."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from flaskreg.sending import send_pipe
+from flaskreg_s3.wire import Answer
+
+
+#: what a pipe is to hold, in bytes. The system allows one user so many of these that
+#: 256 downloads have one each, and gives smaller ones beyond.
+_PIPE = 256 << 10
+_READ = 128 << 10
+
+
+class Relay:
+    """Takes pieces of answers and sends them, one after the other.
+
+    A piece is taken whole and sent whole, so that a fault of either side is told from
+    one of the other, and nothing is sent twice.
+
+    :param sock: of the client.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._data = b""
+        self._out, self._in = os.pipe()
+        # A smaller pipe carries as much, in more pieces.
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE)
+
+    def take(self, size: int, answer: Answer) -> int:
+        """Take at most *size* bytes of an answer, and return how many those are.
+
+        :raises OSError: the server is gone, or silent.
+        """
+        moved = answer.splice(self._in, size)
+        if moved is not None:
+            return moved
+        self._data = answer.read(min(size, _READ))
+        return len(self._data)
+
+    def send(self, count: int) -> None:
+        """Send what was taken.
+
+        :param count: its bytes.
+        :raises OSError: the client is gone, or takes nothing.
+        """
+        data, self._data = self._data, b""
+        if data:
+            self._sock.sendall(data)
+        else:
+            send_pipe(self._sock, self._out, count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._in)
+        os.close(self._out)
