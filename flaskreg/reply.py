@@ -19,6 +19,7 @@ from gunicorn import util
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.http.wsgi import Response
 
+from flaskreg.driver import DriverError
 from flaskreg.sending import send_bytes
 from flaskreg.sending import send_file
 
@@ -245,7 +246,10 @@ class Reply:
         """Tell the client of a fault, or cut an answer that has begun."""
         conn, full = self._conn, self._full
         if self._headers_sent or (full is not None and full.headers_sent):
-            self._worker.log.exception("Error handling request")
+            if isinstance(error, DriverError):
+                self._worker.log.error("an answer is cut short: %s", error)
+            else:
+                self._worker.log.exception("Error handling request")
             util.close_graceful(conn.sock)
             return
         request = PlainRequest(self._environ)

@@ -21,6 +21,7 @@ from flaskreg.driver import InvalidOffset
 from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageFull
+from flaskreg.testing.live import serve
 
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -263,15 +264,21 @@ def client():
         yield ours, all_of_it
 
 
-def cut_off(count):
-    """Break off the first *count* answers to a GET after a third of them."""
+def cut_off(count, longest=0):
+    """Break off the first *count* answers to a GET after a third of them.
+
+    :param longest: those of so many bytes or less pass.
+    """
     broken = []
 
     def break_off(handler):
         if handler.command != "GET" or len(broken) >= count:
             return False
         status, body, headers = handler.pass_on()
-        broken.append(handler.headers.get("Range"))
+        if len(body) <= longest:
+            handler.answer(status, body, headers)
+            return True
+        broken.append(handler.path)
         handler.answer(status, body[: len(body) // 3], headers, size=len(body))
         hang_up(handler)
         return True
@@ -335,6 +342,41 @@ def test_what_cannot_be_had_is_an_error_in_the_middle(
     assert 0 < len(received) < len(content)
     whole = received == content[: len(received)]
     assert whole
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_download_is_whole_or_cut(server, root, between, tmp_path, recovers):
+    """A registry whose server breaks off goes on, or leaves its client short of bytes.
+
+    It never ends the body as if it were whole, and serves the next request.
+    """
+    endpoint = f"http://127.0.0.1:{between.server_port}"
+    storage = {"s3": server.parameters(root, regionendpoint=endpoint)}
+    storage["redirect"] = {"disable": True}
+    content = random.Random(4).randbytes(8 * MEBIBYTE)
+    with serve({"storage": storage}, tmp_path) as registry:
+        digest = registry.push_blob("team/app", content)
+        # The link is read too, and is short.
+        first = cut_off(1, longest=MEBIBYTE)
+
+        def refuse_the_rest(handler):
+            if first(handler):
+                return True
+            if recovers or "Range" not in handler.headers:
+                return False
+            handler.answer(403, error("AccessDenied"))
+            return True
+
+        between.faults = refuse_the_rest
+        if recovers:
+            whole = registry.pull_blob("team/app", digest) == content
+        else:
+            with pytest.raises(http.client.IncompleteRead) as caught:
+                registry.pull_blob("team/app", digest)
+            assert len(caught.value.partial) == len(content) // 3
+            between.faults = lambda _: False
+            whole = registry.pull_blob("team/app", digest) == content
+        assert whole
 
 
 def test_a_client_that_left_is_no_fault_of_the_server(driver):
