@@ -347,6 +347,19 @@ class StorageDriver(ABC):
         """
         return iter(())
 
+    def drop_unfinished(self, directory: str, before: datetime) -> int:
+        """Drop what was on its way to paths below a directory and never arrived.
+
+        It is what neither ``list`` nor ``stat`` needs to tell of, such as the parts of
+        an upload that a process gathered at its destination when it was killed.
+
+        :param directory: where no writer of :meth:`writer` is ever closed unfinished.
+        :param before: what was begun after it is left, for it may still arrive.
+        :returns: how many there were.
+        """
+        del directory, before
+        return 0
+
     def redirect(self, path: str, method: str) -> str | None:
         """Return a URL at which a client can read *path* itself.
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import BinaryIO
 from typing import cast
 
@@ -226,6 +227,18 @@ class S3Driver(StorageDriver):
                 found = True
         if not found:
             raise PathNotFound(path)
+
+    def drop_unfinished(self, directory: str, before: datetime) -> int:
+        """Abort the uploads of writers and copies that a killed process left."""
+        # All are read before any is aborted: a listing is not to change below itself.
+        found = [
+            upload
+            for upload in self.bucket.iter_uploads(self._below(directory))
+            if upload.initiated is not None and upload.initiated < before
+        ]
+        for upload in found:
+            self.bucket.abort(upload.key, upload.id)
+        return len(found)
 
     def redirect(self, path: str, method: str) -> str | None:
         """Return a signed URL of an object, at the public endpoint if there is one."""

@@ -31,19 +31,17 @@ class Relay:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._data = b""
-        self._out, self._in = os.pipe()
-        # A smaller pipe carries as much, in more pieces.
-        with suppress(OSError, AttributeError):
-            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._pipe = _make_pipe()
 
     def take(self, size: int, answer: Answer) -> int:
         """Take at most *size* bytes of an answer, and return how many those are.
 
         :raises OSError: the server is gone, or silent.
         """
-        moved = answer.splice(self._in, size)
-        if moved is not None:
-            return moved
+        if self._pipe is not None:
+            moved = answer.splice(self._pipe[1], size)
+            if moved is not None:
+                return moved
         self._data = answer.read(min(size, _READ))
         return len(self._data)
 
@@ -54,10 +52,10 @@ class Relay:
         :raises OSError: the client is gone, or takes nothing.
         """
         data, self._data = self._data, b""
-        if data:
+        if data or self._pipe is None:
             self._sock.sendall(data)
         else:
-            send_pipe(self._sock, self._out, count)
+            send_pipe(self._sock, self._pipe[0], count)
 
     def __enter__(self) -> Self:
         return self
@@ -68,5 +66,17 @@ class Relay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._in)
-        os.close(self._out)
+        for end in self._pipe or ():
+            os.close(end)
+
+
+def _make_pipe() -> tuple[int, int] | None:
+    """Return the reading and the writing end; ``None`` without descriptors for them."""
+    try:
+        pipe = os.pipe()
+    except OSError:
+        return None
+    # A smaller pipe carries as much, in more pieces.
+    with suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, _PIPE)
+    return pipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import random
@@ -264,6 +265,21 @@ def client():
         yield ours, all_of_it
 
 
+@pytest.fixture(params=["kernel", "no splice", "no pipe"])
+def way(request, monkeypatch):
+    """Let content be sent from the kernel, or through this process."""
+    # To start one takes pipes.
+    request.getfixturevalue("server")
+    if request.param == "no splice":
+        monkeypatch.delattr("os.splice")
+    if request.param == "no pipe":
+
+        def refuse():
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr("os.pipe", refuse)
+
+
 def cut_off(count, longest=0):
     """Break off the first *count* answers to a GET after a third of them.
 
@@ -286,14 +302,12 @@ def cut_off(count, longest=0):
     return break_off
 
 
-@pytest.mark.parametrize("splices", [True, False], ids=["kernel", "read"])
 @pytest.mark.parametrize(
     ("start", "count"), [(0, 9 << 20), (3, 1), (5 << 20, 4 << 20), (0, 99 << 20)]
 )
-def test_an_object_is_sent(make_driver, client, monkeypatch, splices, start, count):
+@pytest.mark.usefixtures("way")
+def test_an_object_is_sent(make_driver, client, start, count):
     """A part or all of it, from the kernel or through this process."""
-    if not splices:
-        monkeypatch.delattr("os.splice")
     driver = make_driver()
     content = random.Random(1).randbytes(9 * MEBIBYTE)
     driver.put_content("/a", content)
@@ -306,13 +320,9 @@ def test_an_object_is_sent(make_driver, client, monkeypatch, splices, start, cou
     assert whole
 
 
-@pytest.mark.parametrize("splices", [True, False], ids=["kernel", "read"])
-def test_what_is_sent_goes_on_where_a_connection_broke(
-    faulty, between, client, monkeypatch, splices
-):
+@pytest.mark.usefixtures("way")
+def test_what_is_sent_goes_on_where_a_connection_broke(faulty, between, client):
     """Nothing is sent twice, and nothing is left out."""
-    if not splices:
-        monkeypatch.delattr("os.splice")
     content = random.Random(2).randbytes(8 * MEBIBYTE)
     faulty.put_content("/a", content)
     between.faults = cut_off(3)
@@ -323,13 +333,11 @@ def test_what_is_sent_goes_on_where_a_connection_broke(
     assert whole
 
 
-@pytest.mark.parametrize("splices", [True, False], ids=["kernel", "read"])
+@pytest.mark.usefixtures("way")
 def test_what_cannot_be_had_is_an_error_in_the_middle(
-    faulty, between, client, monkeypatch, splices
+    faulty, between, client, monkeypatch
 ):
     """It is no fault of the client, and what he got is the beginning."""
-    if not splices:
-        monkeypatch.delattr("os.splice")
     monkeypatch.setattr("flaskreg_s3.failures.ATTEMPTS", 2)
     content = random.Random(3).randbytes(8 * MEBIBYTE)
     faulty.put_content("/a", content)
