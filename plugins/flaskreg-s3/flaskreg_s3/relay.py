@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +11,7 @@ from flaskreg.sending import send_pipe
 from flaskreg_s3.wire import Answer
 
 
-#: what a pipe is to hold, in bytes. The system allows one user so many of these that
-#: 256 downloads have one each, and gives smaller ones beyond.
-_PIPE = 256 << 10
+#: what is read at once where it does not go through a pipe, in bytes.
 _READ = 128 << 10
 
 
@@ -73,10 +69,7 @@ class Relay:
 def _make_pipe() -> tuple[int, int] | None:
     """Return the reading and the writing end; ``None`` without descriptors for them."""
     try:
-        pipe = os.pipe()
+        # Of the system's own size, 64 KiB: larger ones were slower.
+        return os.pipe()
     except OSError:
         return None
-    # A smaller pipe carries as much, in more pieces.
-    with suppress(OSError, AttributeError):
-        fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, _PIPE)
-    return pipe
