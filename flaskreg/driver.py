@@ -212,6 +212,11 @@ class StorageDriver(ABC):
     def reader(self, path: str, offset: int = 0) -> BinaryIO:
         """Open a file for reading from *offset*; it stays readable when deleted.
 
+        A reader may have a method ``send_to(sock, count)`` that sends so many bytes to
+        a connected socket and returns how many went, which are fewer only at the end
+        of the content: a server that can calls it instead of ``read``. What the client
+        does raises an ``OSError`` in it, and a fault of the storage no such error.
+
         :param offset: in bytes. At or beyond the end, the first read returns ``b""``.
         :raises PathNotFound: there is no committed file.
         :raises InvalidOffset: *offset* is negative.
@@ -341,6 +346,19 @@ class StorageDriver(ABC):
         being written now is yielded too, so its age decides.
         """
         return iter(())
+
+    def drop_unfinished(self, directory: str, before: datetime) -> int:
+        """Drop what was on its way to paths below a directory and never arrived.
+
+        It is what neither ``list`` nor ``stat`` needs to tell of, such as the parts of
+        an upload that a process gathered at its destination when it was killed.
+
+        :param directory: where no writer of :meth:`writer` is ever closed unfinished.
+        :param before: what was begun after it is left, for it may still arrive.
+        :returns: how many there were.
+        """
+        del directory, before
+        return 0
 
     def redirect(self, path: str, method: str) -> str | None:
         """Return a URL at which a client can read *path* itself.

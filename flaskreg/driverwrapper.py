@@ -26,6 +26,7 @@ class DriverWrapper(StorageDriver):
         self.name = inner.name
         self.renames = inner.renames
         self.dates_directories = inner.dates_directories
+        self.remote = inner.remote
 
     def get_content(self, path: str) -> bytes:
         """Return all of a small file."""

@@ -40,8 +40,14 @@ def is_complete(data: bytes) -> bool:
     return int(stated) > SMALL_BODY or len(data) - end - 4 >= int(stated)
 
 
-def is_short(data: bytes) -> bool:
-    """Whether the request that *data* begins with is mostly answered at once."""
+def is_short(data: bytes, *, remote: bool = False) -> bool:
+    """Whether the request that *data* begins with is mostly answered at once.
+
+    :param remote: whether content is asked for elsewhere: then threads ask at the same
+        time, and what needs no content alone is answered at once.
+    """
+    if remote:
+        return data.startswith((b"GET /v2/ ", b"HEAD /v2/ "))
     if data.startswith(b"GET "):
         return _BLOB not in data[: data.find(b"\r\n")]
     return data.startswith(b"HEAD ")

@@ -19,6 +19,7 @@ from gunicorn import util
 from gunicorn.http.wsgi import FileWrapper
 from gunicorn.http.wsgi import Response
 
+from flaskreg.driver import DriverError
 from flaskreg.sending import send_bytes
 from flaskreg.sending import send_file
 
@@ -197,9 +198,13 @@ class Reply:
             send_bytes(self._conn.sock, data)
 
     def _send_file(self, file: Any, length: int) -> None:
-        descriptor = file.fileno()
-        offset = os.lseek(descriptor, 0, os.SEEK_CUR)
-        self.sent = send_file(self._conn.sock, descriptor, offset, length)
+        sock = self._conn.sock
+        if hasattr(file, "send_to"):
+            self.sent = file.send_to(sock, length)
+        else:
+            descriptor = file.fileno()
+            offset = os.lseek(descriptor, 0, os.SEEK_CUR)
+            self.sent = send_file(sock, descriptor, offset, length)
         if self.sent < length:
             raise ConnectionError("the file ended before its length")
 
@@ -241,7 +246,10 @@ class Reply:
         """Tell the client of a fault, or cut an answer that has begun."""
         conn, full = self._conn, self._full
         if self._headers_sent or (full is not None and full.headers_sent):
-            self._worker.log.exception("Error handling request")
+            if isinstance(error, DriverError):
+                self._worker.log.error("an answer is cut short: %s", error)
+            else:
+                self._worker.log.exception("Error handling request")
             util.close_graceful(conn.sock)
             return
         request = PlainRequest(self._environ)
@@ -255,6 +263,8 @@ def _single(body: Iterable[bytes]) -> bytes | FileWrapper | None:
         if len(pieces) == 1 and type(pieces[0]) is bytes:
             return pieces[0]
         return None
-    if isinstance(body, FileWrapper) and util.has_fileno(body.filelike):
+    if isinstance(body, FileWrapper) and (
+        hasattr(body.filelike, "send_to") or util.has_fileno(body.filelike)
+    ):
         return body
     return None

@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 import termios
+from collections.abc import Callable
 
 
 #: the most bytes that are handed to the system at once.
@@ -43,20 +44,45 @@ def send_file(sock: socket.socket, descriptor: int, offset: int, count: int) -> 
     :raises TimeoutError: the client took nothing for the time-out of the socket.
     :raises OSError: the client is gone.
     """
-    begin, end = offset, offset + count
+    begin = offset
+
+    def send(left: int) -> int:
+        nonlocal offset
+        sent = os.sendfile(sock.fileno(), descriptor, offset, min(left, _AT_ONCE))
+        offset += sent
+        return sent
+
+    _send(sock, send, count)
+    return offset - begin
+
+
+def send_pipe(sock: socket.socket, pipe: int, count: int) -> None:
+    """Send what a pipe holds, from the kernel, with the patience of :func:`send_file`.
+
+    :param pipe: its reading end.
+    :param count: bytes that are in it.
+    :raises TimeoutError: the client took nothing for the time-out of the socket.
+    :raises OSError: the client is gone.
+    """
+    _send(sock, lambda left: os.splice(pipe, sock.fileno(), left), count)
+
+
+def _send(sock: socket.socket, send: Callable[[int], int], left: int) -> None:
+    """Send until nothing is left, or there is nothing more.
+
+    :param send: sends at most so many bytes, and returns how many those are.
+    """
     queued = None
-    while offset < end:
+    while left:
         try:
-            part = min(end - offset, _AT_ONCE)
-            sent = os.sendfile(sock.fileno(), descriptor, offset, part)
+            sent = send(left)
         except BlockingIOError:
             queued = _wait(sock, queued)
             continue
         if not sent:
             break
-        offset += sent
+        left -= sent
         queued = None
-    return offset - begin
 
 
 def _wait(sock: socket.socket, queued: int | None) -> int | None:

@@ -333,7 +333,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             return super().handle(conn)
         streak = getattr(conn, "streak", 0)
         while True:
-            short, began = is_short(_buffered(conn)), time.monotonic()
+            short, began = self._is_short(_buffered(conn)), time.monotonic()
             result: Any = self._serve(conn)
             if result is not True:
                 return result
@@ -344,6 +344,10 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             following = self._following(conn)
             if following is not None:
                 return following
+
+    def _is_short(self, data: bytes) -> bool:
+        driver = getattr(self.wsgi, "driver", None)
+        return is_short(data, remote=getattr(driver, "remote", False))
 
     def _heats(self, conn: Any) -> bool:
         """Whether a connection is served with others from now on."""
@@ -370,7 +374,7 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         while data:
             if not is_complete(data):
                 return Outcome.BEGUN
-            if not is_short(data):
+            if not self._is_short(data):
                 return Outcome.LONG
             result = self._serve(conn)
             if result is not True:

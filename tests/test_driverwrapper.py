@@ -69,8 +69,9 @@ def test_every_method_is_forwarded(name):
 def test_the_attributes_are_those_of_the_driver(tmp_path):
     """The core decides by them."""
     inner = FilesystemDriver(str(tmp_path))
+    inner.remote = True
     wrapped = DriverWrapper(inner)
-    for name in ("name", "renames", "dates_directories"):
+    for name in ("name", "renames", "dates_directories", "remote"):
         assert getattr(wrapped, name) == getattr(inner, name)
 
 

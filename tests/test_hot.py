@@ -192,3 +192,19 @@ def test_all_are_released(served: Served) -> None:
 def test_short_requests(line: bytes, short: bool) -> None:
     """The ones without a body to receive or a blob to send."""
     assert is_short(line + b" HTTP/1.1\r\nReferer: /blobs/\r\n\r\n") is short
+
+
+@pytest.mark.parametrize(
+    ("line", "short"),
+    [
+        (b"GET /v2/", True),
+        (b"HEAD /v2/", True),
+        (b"GET /v2/_catalog", False),
+        (b"GET /v2/a/manifests/b", False),
+        (b"HEAD /v2/a/blobs/b", False),
+        (b"POST /v2/", False),
+    ],
+)
+def test_what_is_short_where_content_is_asked_for(line: bytes, short: bool) -> None:
+    """A thread that waits for another server lets others ask it too."""
+    assert is_short(line + b" HTTP/1.1\r\nHost: a\r\n\r\n", remote=True) is short

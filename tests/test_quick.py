@@ -76,6 +76,28 @@ def failing():
     yield b"some"
     raise ValueError("meant")
 
+class Sender(io.BytesIO):
+    """Content that is best sent by itself."""
+
+    def __init__(self, ends=False, fails=False):
+        super().__init__(b"0123")
+        self.ends, self.fails = ends, fails
+
+    def send_to(self, sock, count):
+        if self.ends or self.fails:
+            sock.sendall(b"se")
+            if self.fails:
+                raise ValueError("meant")
+            return 2
+        sock.sendall(b"sent"[:count])
+        return count
+
+SENDERS = {
+    "/sender": lambda: Sender(),
+    "/sender-ends": lambda: Sender(ends=True),
+    "/sender-fails": lambda: Sender(fails=True),
+}
+
 def lazily(start_response):
     start_response("200 OK", [("Content-Length", "4")])
     yield b"lazy"
@@ -114,6 +136,9 @@ def app(environ, start_response):
         length = [] if path == "/file-unsized" else [("Content-Length", "4")]
         start_response("206 Partial Content", length)
         return environ["wsgi.file_wrapper"](file, 4)
+    if path in SENDERS:
+        start_response("200 OK", [("Content-Length", "4")])
+        return environ["wsgi.file_wrapper"](SENDERS[path](), 3)
     if path == "/memory-file":
         start_response("200 OK", [("Content-Length", "4")])
         return environ["wsgi.file_wrapper"](io.BytesIO(b"0123"), 3)
@@ -623,6 +648,20 @@ def test_applications(pair: Pair, path: str, method: str) -> None:
     sent = request(path, method=method)
     assert same(pair, sent)
     same(pair, sent + request("/plain?after"))
+
+
+@pytest.mark.parametrize("path", ["/sender", "/sender-ends", "/sender-fails"])
+def test_content_that_sends_itself(pair: Pair, path: str) -> None:
+    """It is asked to; where it does not send all, the connection ends short of it."""
+    theirs, ours = (
+        exchange(each, request(path) + request("/plain?after")) for each in pair
+    )
+    assert b"0123HTTP/1.1 200" in theirs
+    if path == "/sender":
+        assert ours.startswith(theirs.partition(b"0123")[0] + b"sentHTTP/1.1 200")
+    else:
+        assert ours == theirs.partition(b"0123")[0] + b"se"
+    same(pair, request(path, method="HEAD") + request("/plain?after"))
 
 
 def test_short_way_is_taken(pair: Pair) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flaskreg.sending import send_file
+from flaskreg.sending import send_pipe
 
 
 CONTENT = os.urandom(1 << 20) * 12
@@ -115,3 +116,45 @@ def test_a_client_that_left_is_told(
     theirs.close()
     with pytest.raises(OSError, match="Broken pipe|reset"):
         send_file(ours, descriptor, 0, len(CONTENT))
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Return both ends of a pipe."""
+    out, into = os.pipe()
+    yield out, into
+    os.close(out)
+    os.close(into)
+
+
+@pytest.mark.parametrize("pause", [0, 0.001])
+def test_what_a_pipe_holds_arrives(
+    pair: tuple[socket.socket, ...], pipe: tuple[int, int], pause: float
+) -> None:
+    """Piece by piece, also to a client that is slow."""
+    ours, theirs = pair
+    reader = Reader(theirs, 16 << 10, pause)
+    reader.start()
+    size = 64 << 10
+    for at in range(0, len(CONTENT), size):
+        piece = CONTENT[at : at + size]
+        assert os.write(pipe[1], piece) == len(piece)
+        send_pipe(ours, pipe[0], len(piece))
+    ours.close()
+    reader.join(60)
+    assert reader.received == CONTENT
+
+
+def test_a_client_that_stalls_is_told_by_a_pipe(
+    pair: tuple[socket.socket, ...], pipe: tuple[int, int]
+) -> None:
+    """It is given the limit once it takes nothing more."""
+    ours, _ = pair
+
+    def fill() -> None:
+        while True:
+            os.write(pipe[1], CONTENT[: 32 << 10])
+            send_pipe(ours, pipe[0], 32 << 10)
+
+    with pytest.raises(TimeoutError):
+        fill()

@@ -14,7 +14,8 @@ from flaskreg.routes.conditional import Span
 class FileBody:
     """A part of a file; a server that can sends it from the kernel.
 
-    :param reader: positioned where the part begins.
+    :param reader: positioned where the part begins. Its ``fileno`` or its ``send_to``,
+        as :meth:`flaskreg.driver.StorageDriver.reader` describes it, is the server's.
     :param length: of the part, in bytes.
     :param on_close: called once when the body is closed.
     """
@@ -28,6 +29,8 @@ class FileBody:
         self._on_close = on_close
         if hasattr(reader, "fileno"):
             self.fileno = reader.fileno
+        if hasattr(reader, "send_to"):
+            self.send_to = reader.send_to
 
     def read(self, size: int = -1) -> bytes:
         """Return further bytes of the part."""

@@ -30,6 +30,8 @@ class ObservedBody:
         self._on_close: Callable[[], None] | None = on_close
         if hasattr(body, "fileno"):
             self.fileno = body.fileno
+        if hasattr(body, "send_to"):
+            self.send_to = body.send_to
 
     def close(self) -> None:
         """Close the body, and tell."""

@@ -63,6 +63,7 @@ class LocalUpload(UploadSession):
     :param resumable: whether the states of running digests are kept.
     :param expected: bytes that it probably has, which spares a look when it does;
         ``None`` to look.
+    :param size: bytes that it has, where that is sure.
     """
 
     #: stores that it was cancelled, when the state of its promise can still be shown.
@@ -78,6 +79,7 @@ class LocalUpload(UploadSession):
         *,
         resumable: bool,
         expected: int | None = None,
+        size: int | None = None,
     ) -> None:
         self.id = session_id
         self.started_at = started_at
@@ -88,7 +90,7 @@ class LocalUpload(UploadSession):
         self._states = HashStates(driver, name, session_id)
         self._resumable = resumable
         # Without an expectation it has to be known before anybody changes it.
-        self._size = self._stored_size() if expected is None else None
+        self._size = self._stored_size() if expected is None else size
         self._expected = expected
 
     @property
@@ -270,7 +272,10 @@ class LocalUploads(UploadStore):
     def start(self, algorithm: str = CANONICAL, owner: str = "") -> UploadSession:
         """Start a session; nothing of it has to survive a power cut yet."""
         parse_algorithm(algorithm)
-        session = self._begin(make_session_id(), _now(), owner)
+        session_id, now = make_session_id(), _now()
+        self._note(session_id, now, owner)
+        # Nobody can have sent it anything: its name was not told yet.
+        session = self._session(session_id, now, expected=0, size=0)
         if self._resumable and algorithm != CANONICAL:
             states = HashStates(self._driver, self._name, session.id)
             states.save(make_digester(algorithm))
@@ -326,13 +331,16 @@ class LocalUploads(UploadStore):
         )
 
     def _begin(self, session_id: str, started_at: datetime, owner: str) -> LocalUpload:
+        self._note(session_id, started_at, owner)
+        return self._session(session_id, started_at, expected=0)
+
+    def _note(self, session_id: str, started_at: datetime, owner: str) -> None:
         """Let the storage know of a session."""
         if owner:
             path = paths.upload_owner(self._name, session_id)
             self._driver.put_content(path, owner.encode(), durable=False)
         stamp = started_at.strftime("%Y-%m-%dT%H:%M:%SZ").encode("ascii")
         self._put_started(session_id, stamp)
-        return self._session(session_id, started_at, expected=0)
 
     def _put_started(self, session_id: str, stamp: bytes) -> None:
         path = paths.upload_started(self._name, session_id)
@@ -346,7 +354,11 @@ class LocalUploads(UploadStore):
             return ""
 
     def _session(
-        self, session_id: str, started_at: datetime, expected: int | None = None
+        self,
+        session_id: str,
+        started_at: datetime,
+        expected: int | None = None,
+        size: int | None = None,
     ) -> LocalUpload:
         return LocalUpload(
             self._driver,
@@ -356,6 +368,7 @@ class LocalUploads(UploadStore):
             started_at,
             resumable=self._resumable,
             expected=expected,
+            size=size,
         )
 
 

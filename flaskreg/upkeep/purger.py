@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 from random import SystemRandom
 
 from flaskreg.driver import DriverError
@@ -16,6 +17,7 @@ from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageDriver
 from flaskreg.storage import ourpaths
+from flaskreg.storage import paths
 from flaskreg.upkeep.uploads import iter_stale
 from flaskreg.upkeep.uploads import purge
 
@@ -128,6 +130,11 @@ class Purger:
                 size += upload.size
         if gone:
             _log.warning("purged %d uploads, %d bytes", gone, size)
+        if not self._dry_run:
+            before = moment - timedelta(seconds=self._age)
+            left = self._driver.drop_unfinished(paths.BLOBS, before)
+            if left:
+                _log.warning("dropped %d blobs that never arrived", left)
         return gone
 
     def _claim(self, number: int) -> bool:

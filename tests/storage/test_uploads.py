@@ -128,6 +128,17 @@ def test_a_session_belongs_to_its_repository(
     assert repository.uploads.resume(session.id).size == 6
 
 
+def test_a_new_session_is_not_looked_at(
+    driver: WatchedDriver, repository: LocalRepository
+) -> None:
+    """Its size is known before anybody knows its name."""
+    driver.calls.clear()
+    session = repository.uploads.start()
+    assert session.size == 0
+    assert [name for name, _ in driver.calls] == ["put_content"]
+    assert session.append([CONTENT]) == len(CONTENT)
+
+
 def test_a_session_belongs_to_who_started_it(repository: LocalRepository) -> None:
     """One that nobody in particular started is anybody's."""
     session = repository.uploads.start(owner="alice")

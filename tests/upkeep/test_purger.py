@@ -54,6 +54,33 @@ def make(app: RegistryApp, clock: Clock, **options: Any) -> Purger:
     return Purger(app.driver, clock=clock.steady(), **options)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_storage_drops_what_never_arrived(
+    app: RegistryApp, clock: Clock, caplog: pytest.LogCaptureFixture, dry_run: bool
+) -> None:
+    """It is told from when on something may still arrive, and the log how much went."""
+    told: list[tuple[str, datetime]] = []
+
+    class Leaving(WatchedDriver):
+        def drop_unfinished(self, directory: str, before: datetime) -> int:
+            told.append((directory, before))
+            return 3
+
+    purger = Purger(
+        Leaving(app.driver),
+        age=7 * DAY,
+        interval=DAY,
+        dry_run=dry_run,
+        clock=clock.steady(),
+    )
+    with caplog.at_level(logging.WARNING):
+        assert purger.purge() == 0
+        assert purger.purge() == 0
+    before = datetime.fromtimestamp(clock.start - 7 * DAY, UTC)
+    assert told == [] if dry_run else told == [("/docker/registry/v2/blobs", before)]
+    assert ("dropped 3 blobs" in caplog.text) is not dry_run
+
+
 def test_idle_uploads_go_by_their_last_activity(
     app: RegistryApp, client: Client, clock: Clock
 ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import BinaryIO
 from typing import cast
 
@@ -36,6 +37,7 @@ from flaskreg_s3.pending import find_content
 from flaskreg_s3.pending import find_object
 from flaskreg_s3.pending import find_upload
 from flaskreg_s3.reader import ObjectReader
+from flaskreg_s3.shared import Shared
 from flaskreg_s3.tree import walk_tree
 from flaskreg_s3.writer import S3Writer
 
@@ -75,6 +77,8 @@ class S3Driver(StorageDriver):
         #: the writers of this process that are open, by path.
         self._writers: dict[str, S3Writer | None] = {}
         self._threads: tuple[int, Executor | None] = (0, None)
+        self._contents: Shared[bytes] = Shared()
+        self._names: Shared[Sequence[str]] = Shared()
 
     def get_content(self, path: str) -> bytes:
         """Return all of a small object."""
@@ -83,7 +87,7 @@ class S3Driver(StorageDriver):
         if held is not None:
             return held
         try:
-            return self.bucket.read(key)
+            return self._contents.ask(key, lambda: self.bucket.read(key))
         except S3Error as error:
             raise _translated(error, path) from error
 
@@ -147,14 +151,10 @@ class S3Driver(StorageDriver):
     def list(self, path: str) -> list[str]:
         """Return the names below a directory, as far as anything is committed there."""
         prefix = self._below(path)
-        names: set[str] = set()
-        for page in self.bucket.iter_pages(prefix, flat=False):
-            names.update(listed.key[len(prefix) :] for listed in page.objects)
-            names.update(each[len(prefix) : -1] for each in page.prefixes)
-        found = [name for name in names if name and "~" not in name]
+        found = self._names.ask(prefix, lambda: self._list(prefix))
         if not found and path != "/":
             raise PathNotFound(path)
-        return found
+        return [*found]
 
     def walk(self, path: str) -> Iterator[FileInfo]:
         """Yield all below a directory from one flat listing of it."""
@@ -228,6 +228,18 @@ class S3Driver(StorageDriver):
         if not found:
             raise PathNotFound(path)
 
+    def drop_unfinished(self, directory: str, before: datetime) -> int:
+        """Abort the uploads of writers and copies that a killed process left."""
+        # All are read before any is aborted: a listing is not to change below itself.
+        found = [
+            upload
+            for upload in self.bucket.iter_uploads(self._below(directory))
+            if upload.initiated is not None and upload.initiated < before
+        ]
+        for upload in found:
+            self.bucket.abort(upload.key, upload.id)
+        return len(found)
+
     def redirect(self, path: str, method: str) -> str | None:
         """Return a signed URL of an object, at the public endpoint if there is one."""
         if method not in ("GET", "HEAD"):
@@ -245,6 +257,10 @@ class S3Driver(StorageDriver):
             executor.shutdown()
         self._threads = (0, None)
         self.bucket.close()
+
+    def object_key(self, path: str) -> str:
+        """Return the key of a path, as the middleware ``cloudfront`` wants it."""
+        return self.key(path)
 
     def key(self, path: str) -> str:
         """Return the key of a path.
@@ -286,6 +302,13 @@ class S3Driver(StorageDriver):
 
     def _below(self, path: str) -> str:
         return self.prefix if path == "/" else f"{self.key(path)}/"
+
+    def _list(self, prefix: str) -> Sequence[str]:
+        names: set[str] = set()
+        for page in self.bucket.iter_pages(prefix, flat=False):
+            names.update(listed.key[len(prefix) :] for listed in page.objects)
+            names.update(each[len(prefix) : -1] for each in page.prefixes)
+        return [name for name in names if name and "~" not in name]
 
     def _is_directory(self, key: str) -> bool:
         page = self.bucket.page(f"{key}/", flat=True, most=1)

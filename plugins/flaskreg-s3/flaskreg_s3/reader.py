@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import socket
+from collections.abc import Callable
+from functools import partial
 
 from flaskreg.driver import PathNotFound
 from flaskreg_s3.bucket import Bucket
 from flaskreg_s3.failures import S3Error
 from flaskreg_s3.failures import pauses
+from flaskreg_s3.relay import Relay
 from flaskreg_s3.wire import Answer
 
 
@@ -77,30 +81,63 @@ class ObjectReader(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
+    def send_to(self, sock: socket.socket, count: int) -> int:
+        """Send at most *count* bytes to a socket, and return how many there were.
+
+        They stay in the kernel where the connection to the server is a plain one.
+
+        :raises OSError: the one at the socket is gone, or takes nothing.
+        :raises S3Error: they cannot be had.
+        """
+        left = count
+        with Relay(sock) as relay:
+            while left and (moved := self._advance(partial(relay.take, left))):
+                relay.send(moved)
+                left -= moved
+        return count - left
+
     def close(self) -> None:
         """Let go of the connection."""
         self._let_go()
         super().close()
 
     def _read_some(self, size: int) -> bytes:
+        data = b""
+
+        def take(answer: Answer) -> int:
+            nonlocal data
+            data = answer.read(size)
+            return len(data)
+
+        if size:
+            self._advance(take)
+        return data
+
+    def _advance(self, take: Callable[[Answer], int]) -> int:
+        """Take what comes next, of another answer where one breaks off.
+
+        :param take: takes bytes of an answer, and returns how many.
+        :returns: the same; 0 at the end of the object.
+        :raises S3Error: it cannot be had.
+        """
         waits = pauses()
-        while size and self._size is not None and self._at < self._size:
+        while self._size is not None and self._at < self._size:
             if self._answer is None:
                 self._open()
                 continue
             try:
-                data = self._answer.read(size)
+                count = take(self._answer)
             except OSError as fault:
                 self._let_go()
                 if next(waits, None) is None:
                     raise S3Error(self._key, 0, type(fault).__name__) from fault
                 continue
-            self._at += len(data)
-            if self._at >= self._end or not data:
+            self._at += count
+            if self._at >= self._end or not count:
                 self._let_go()
-            if data:
-                return data
-        return b""
+            if count:
+                return count
+        return 0
 
     def _open(self) -> None:
         """Ask for the object from here on, or for a window of it."""

@@ -7,7 +7,9 @@ through a proxy are the standard library's.
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import socket
 import ssl
 import time
@@ -34,6 +36,8 @@ _LONGEST_HEAD = 128 << 10
 _JOINED = 128 << 10
 #: what is read of an answer that nobody wants, to keep its connection.
 _DRAINED = 256 << 10
+#: how a system says that it cannot splice what it was asked to.
+_UNSPLICEABLE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM})
 _BODILESS = frozenset({204, 304})
 
 
@@ -48,6 +52,7 @@ class Connection:
         self._sock = sock
         self.buffer = b""
         self.since = time.monotonic()
+        self._splices = hasattr(os, "splice") and not isinstance(sock, ssl.SSLSocket)
 
     def send(self, head: bytes, body: bytes | memoryview) -> None:
         """Send a request."""
@@ -63,6 +68,30 @@ class Connection:
             data, self.buffer = self.buffer[:size], self.buffer[size:]
             return data
         return self._sock.recv(size)
+
+    def splice(self, pipe: int, size: int) -> int | None:
+        """Let what comes next go into an empty pipe, without looking at it.
+
+        :returns: how many bytes went; 0 at the end of the connection, and ``None``
+            where they have to be received: in part they are, or they are encrypted.
+        :raises TimeoutError: nothing comes.
+        """
+        while self._splices and not self.buffer:
+            try:
+                return os.splice(self._sock.fileno(), pipe, size)
+            except BlockingIOError:
+                self._wait()
+            except OSError as error:
+                if error.errno not in _UNSPLICEABLE:
+                    raise
+                self._splices = False
+        return None
+
+    def _wait(self) -> None:
+        poller = select.poll()
+        poller.register(self._sock, select.POLLIN)
+        if not poller.poll(SILENCE_TIMEOUT * 1000):
+            raise TimeoutError("the server sends nothing")
 
     def until(self, mark: bytes, longest: int = _LONGEST_HEAD) -> bytes:
         """Return all up to *mark* and with it.
@@ -135,13 +164,22 @@ class Answer:
                 self.close()
             return data
         data = connection.receive(min(size, self._left))
-        if not data:
-            self.close()
-            raise WireError("the server closed the connection in the middle of a body")
-        self._left -= len(data)
-        if self._left == 0 and not self._chunked:
-            self._finish()
+        self._took(len(data))
         return data
+
+    def splice(self, pipe: int, size: int) -> int | None:
+        """Let at most *size* further bytes of the body go into an empty pipe.
+
+        :returns: how many went; ``None`` where they have to be read.
+        :raises OSError: the connection ends before the body does, or nothing comes.
+        """
+        connection = self._connection
+        if connection is None or self._chunked or self._left is None:
+            return None
+        moved = connection.splice(pipe, min(size, self._left))
+        if moved is not None:
+            self._took(moved)
+        return moved
 
     def read_all(self, most: int) -> bytes:
         """Return the whole body.
@@ -170,6 +208,15 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _took(self, count: int) -> None:
+        """Note that bytes were taken, of a body whose length is known."""
+        if not count:
+            self.close()
+            raise WireError("the server closed the connection in the middle of a body")
+        self._left = (self._left or 0) - count
+        if self._left == 0 and not self._chunked:
+            self._finish()
 
     def _next_chunk(self, connection: Connection) -> bool:
         if self._begun:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
+import random
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 
@@ -18,6 +22,7 @@ from flaskreg.driver import InvalidOffset
 from flaskreg.driver import PathExists
 from flaskreg.driver import PathNotFound
 from flaskreg.driver import StorageFull
+from flaskreg.testing.live import serve
 
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -74,15 +79,18 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             onward.close()
 
-    def answer(self, status, body=b"", headers=()):
-        """Send an answer."""
+    def answer(self, status, body=b"", headers=(), size=None):
+        """Send an answer.
+
+        :param size: what its length is said to be, if that is another than it is.
+        """
         self.send_response(status)
         kept = {"content-length": str(len(body))}
         for name, value in dict(headers).items():
             if name.lower() not in ("connection", "transfer-encoding", "keep-alive"):
                 kept[name.lower()] = value
         if self.command != "HEAD":
-            kept["content-length"] = str(len(body))
+            kept["content-length"] = str(len(body) if size is None else size)
         for name, value in kept.items():
             self.send_header(name, value)
         self.end_headers()
@@ -230,6 +238,190 @@ def test_a_reader_goes_on_where_a_connection_broke(faulty, between):
     assert broken[0] is None
     assert all(each.startswith("bytes=") for each in broken[1:])
     assert len(broken) == 3
+
+
+@pytest.fixture
+def client():
+    """Return both ends of a client's connection; what it gets is read in a thread."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.settimeout(60)
+    received = bytearray()
+
+    def receive():
+        while data := theirs.recv(1 << 20):
+            received.extend(data)
+
+    thread = threading.Thread(target=receive, daemon=True)
+    thread.start()
+
+    def all_of_it():
+        ours.close()
+        thread.join(60)
+        return received
+
+    with ours, theirs:
+        yield ours, all_of_it
+
+
+@pytest.fixture(params=["kernel", "no splice", "no pipe"])
+def way(request, monkeypatch):
+    """Let content be sent from the kernel, or through this process."""
+    # To start one takes pipes.
+    request.getfixturevalue("server")
+    if request.param == "no splice":
+        monkeypatch.delattr("os.splice")
+    if request.param == "no pipe":
+
+        def refuse():
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr("os.pipe", refuse)
+
+
+def cut_off(count, longest=0):
+    """Break off the first *count* answers to a GET after a third of them.
+
+    :param longest: those of so many bytes or less pass.
+    """
+    broken = []
+
+    def break_off(handler):
+        if handler.command != "GET" or len(broken) >= count:
+            return False
+        status, body, headers = handler.pass_on()
+        if len(body) <= longest:
+            handler.answer(status, body, headers)
+            return True
+        broken.append(handler.path)
+        handler.answer(status, body[: len(body) // 3], headers, size=len(body))
+        hang_up(handler)
+        return True
+
+    return break_off
+
+
+@pytest.mark.parametrize(
+    ("start", "count"), [(0, 9 << 20), (3, 1), (5 << 20, 4 << 20), (0, 99 << 20)]
+)
+@pytest.mark.usefixtures("way")
+def test_an_object_is_sent(make_driver, client, start, count):
+    """A part or all of it, from the kernel or through this process."""
+    driver = make_driver()
+    content = random.Random(1).randbytes(9 * MEBIBYTE)
+    driver.put_content("/a", content)
+    wanted = content[start : start + count]
+    sock, all_of_it = client
+    with driver.reader("/a", start) as reader:
+        assert reader.send_to(sock, count) == len(wanted)
+        assert reader.tell() == start + len(wanted)
+    whole = all_of_it() == wanted
+    assert whole
+
+
+@pytest.mark.usefixtures("way")
+def test_what_is_sent_goes_on_where_a_connection_broke(faulty, between, client):
+    """Nothing is sent twice, and nothing is left out."""
+    content = random.Random(2).randbytes(8 * MEBIBYTE)
+    faulty.put_content("/a", content)
+    between.faults = cut_off(3)
+    sock, all_of_it = client
+    with faulty.reader("/a") as reader:
+        assert reader.send_to(sock, len(content)) == len(content)
+    whole = all_of_it() == content
+    assert whole
+
+
+@pytest.mark.usefixtures("way")
+def test_what_cannot_be_had_is_an_error_in_the_middle(
+    faulty, between, client, monkeypatch
+):
+    """It is no fault of the client, and what he got is the beginning."""
+    monkeypatch.setattr("flaskreg_s3.failures.ATTEMPTS", 2)
+    content = random.Random(3).randbytes(8 * MEBIBYTE)
+    faulty.put_content("/a", content)
+    first = cut_off(1)
+    between.faults = lambda handler: first(handler) or not hang_up(handler)
+    sock, all_of_it = client
+    with faulty.reader("/a") as reader, pytest.raises(S3Error):
+        reader.send_to(sock, len(content))
+    received = all_of_it()
+    assert 0 < len(received) < len(content)
+    whole = received == content[: len(received)]
+    assert whole
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_download_is_whole_or_cut(server, root, between, tmp_path, recovers):
+    """A registry whose server breaks off goes on, or leaves its client short of bytes.
+
+    It never ends the body as if it were whole, and serves the next request.
+    """
+    endpoint = f"http://127.0.0.1:{between.server_port}"
+    storage = {"s3": server.parameters(root, regionendpoint=endpoint)}
+    storage["redirect"] = {"disable": True}
+    content = random.Random(4).randbytes(8 * MEBIBYTE)
+    with serve({"storage": storage}, tmp_path) as registry:
+        digest = registry.push_blob("team/app", content)
+        # The link is read too, and is short.
+        first = cut_off(1, longest=MEBIBYTE)
+
+        def refuse_the_rest(handler):
+            if first(handler):
+                return True
+            if recovers or "Range" not in handler.headers:
+                return False
+            handler.answer(403, error("AccessDenied"))
+            return True
+
+        between.faults = refuse_the_rest
+        if recovers:
+            whole = registry.pull_blob("team/app", digest) == content
+        else:
+            with pytest.raises(http.client.IncompleteRead) as caught:
+                registry.pull_blob("team/app", digest)
+            assert len(caught.value.partial) == len(content) // 3
+            between.faults = lambda _: False
+            whole = registry.pull_blob("team/app", digest) == content
+        assert whole
+
+
+def test_a_client_that_left_is_no_fault_of_the_server(driver):
+    """The object is not asked for again for it."""
+    driver.put_content("/a", bytes(8 * MEBIBYTE))
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, driver.reader("/a") as reader, pytest.raises(BrokenPipeError):
+        reader.send_to(ours, 8 * MEBIBYTE)
+
+
+def test_reads_of_one_object_at_a_time_are_shared(faulty, between):
+    """Who asks while it is asked for shares the next request with others."""
+    faulty.put_content("/a", b"first")
+    begun, free = threading.Event(), threading.Event()
+
+    def hold(handler):
+        if handler.command == "GET" and not begun.is_set():
+            begun.set()
+            told = handler.pass_on()
+            assert free.wait(60)
+            handler.answer(*told)
+            return True
+        return False
+
+    between.faults = hold
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(faulty.get_content, "/a")
+        assert begun.wait(60)
+        faulty.put_content("/a", b"second")
+        others = [pool.submit(faulty.get_content, "/a") for _ in range(8)]
+        assert [other.result(60) for other in others] == [b"second"] * 8
+        free.set()
+        assert first.result(60) == b"first"
+    faulty.delete("/a")
+    with pytest.raises(PathNotFound):
+        faulty.get_content("/a")
 
 
 def test_how_objects_are_kept(faulty, between):

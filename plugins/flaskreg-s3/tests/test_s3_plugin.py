@@ -118,6 +118,7 @@ def test_keys_are_those_of_distribution(root):
     driver = make_s3("s", {**LOCAL, "rootdirectory": root})
     stem = root.strip("/")
     assert driver.key("/docker/link") == f"{stem}/docker/link".lstrip("/")
+    assert driver.object_key("/docker/link") == driver.key("/docker/link")
 
 
 def test_a_redirect_goes_to_the_public_endpoint():
