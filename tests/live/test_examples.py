@@ -136,7 +136,7 @@ def test_every_file_is_understood(examples: dict[str, Path]) -> None:
     """No key is unknown, and none has no effect."""
     assert len(examples) == 7
     for file in examples.values():
-        settings = load_settings(file, {})
+        load_settings(file, {})
 
 
 def test_the_development_one(
