@@ -82,10 +82,20 @@ def test_every_command(folder: Path) -> None:
 def test_no_command_is_run_by_nobody() -> None:
     """Each stands in a block that this test runs, or its sister for live servers."""
     blocks = re.findall(r"^```(.*)$", PAGE, re.M)
-    assert set(blocks) == {"", "console", "console server"}
+    assert set(blocks) == {"", "console", "console server", "yaml"}
     prose = re.sub(r"^```.*?^```$", "", PAGE, flags=re.M | re.S)
     named = {each.split()[1] for each in re.findall(r"`(flaskreg [^`]+)`", prose)}
     assert named <= set(re.findall(r"^\$ flaskreg (\S+)", PAGE, re.M))
+
+
+def test_every_setting_is_one(tmp_path: Path) -> None:
+    """A piece of a configuration is right as it stands."""
+    file = tmp_path / "config.yml"
+    pieces = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.M | re.S)
+    assert pieces
+    for piece in pieces:
+        file.write_text(f"version: 0.1\nstorage: inmemory\n{piece}")
+        assert load_settings(file, {}).warnings == ()
 
 
 def test_every_command_of_upkeep_is_on_the_page() -> None:

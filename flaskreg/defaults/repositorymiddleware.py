@@ -48,6 +48,13 @@ class WrappingRegistry(RegistryWrapper):
         return repository
 
 
+def _wrap(
+    at: int, entry: Middleware, offered: Mapping[str, RepositoryMiddleware]
+) -> WrapRepository:
+    middleware = pick(f"middleware.repository[{at}]", entry.name, offered)
+    return middleware(entry.options)
+
+
 @hookimpl(wrapper=True, tryfirst=True)
 def flaskreg_make_registry(
     settings: Settings, repository_middleware: Mapping[str, RepositoryMiddleware]
@@ -60,10 +67,3 @@ def flaskreg_make_registry(
     ]
     registry = yield
     return WrappingRegistry(registry, wraps) if wraps else registry
-
-
-def _wrap(
-    at: int, entry: Middleware, offered: Mapping[str, RepositoryMiddleware]
-) -> WrapRepository:
-    middleware = pick(f"middleware.repository[{at}]", entry.name, offered)
-    return middleware(entry.options)
