@@ -35,6 +35,9 @@ class Socket:
     def getpeercert(self):
         return self._certificate
 
+    def gettimeout(self):
+        """Return the limit that was set; none was."""
+
     def settimeout(self, seconds):
         del seconds
 
