@@ -26,9 +26,10 @@ PATIENCE = 0.01
 #: how long a connection stays without a request, in seconds.
 QUIET = 1.0
 
-#: how long a request takes that waits for something, in seconds; which part of the
-#: requests may do so before threads of their own serve all, and how long, in seconds.
-SLOW = 0.001
+#: how long a request takes that waits for something, in seconds, and not only for the
+#: interpreter; which part of the requests may do so before threads of their own serve
+#: all, and how long, in seconds.
+SLOW = 0.003
 SHARE = 0.6
 COOLING = 2.0
 

@@ -60,7 +60,7 @@ HEARTBEAT = 1.0
 #: it takes after another request, and how long a short one takes at most, in seconds.
 STREAK = 4
 AFTER_LONG = 32
-SHORT = 0.002
+SHORT = 0.003
 
 #: how long a body that nobody reads is received, so that the client sees its answer,
 #: and how long a connection that is closed waits for the client to do so, in seconds.
@@ -337,8 +337,13 @@ class RegistryWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
             result: Any = self._serve(conn)
             if result is not True:
                 return result
-            short = short and time.monotonic() - began < SHORT
-            streak = conn.streak = streak + 1 if short else -AFTER_LONG
+            if not short:
+                streak = -AFTER_LONG
+            elif time.monotonic() - began < SHORT:
+                streak += 1
+            else:
+                streak = min(streak, 0)
+            conn.streak = streak
             if streak >= STREAK and self._heats(conn):
                 return Outcome.HOT
             following = self._following(conn)

@@ -150,7 +150,7 @@ def test_slow_requests_are_left_to_threads(
     """For a while; then it is tried again."""
     monkeypatch.setattr(hot, "COOLING", 0.2)
     monkeypatch.setattr(hot, "PATIENCE", 5.0)
-    served.pause = 0.002
+    served.pause = 0.005
     conn = served.connect()
     while served.left.empty():
         assert conn.ask(b"on") == b"on"
