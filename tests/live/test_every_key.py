@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import flaskreg_acme
 import flaskreg_notifications
 import flaskreg_prometheus
 import flaskreg_proxy
@@ -60,7 +61,13 @@ CORE = Path(flaskreg.__file__).parent
 CONFIG = CORE / "config"
 #: what reads keys in order to print them.
 PRINTERS = (CONFIG / "show.py",)
-PLUGINS = (flaskreg_notifications, flaskreg_prometheus, flaskreg_proxy, flaskreg_redis)
+PLUGINS = (
+    flaskreg_acme,
+    flaskreg_notifications,
+    flaskreg_prometheus,
+    flaskreg_proxy,
+    flaskreg_redis,
+)
 USERS = (CORE, *(Path(each.__file__).parent for each in PLUGINS))
 
 

@@ -77,6 +77,7 @@ BESIDE: dict[str, dict[str, Any]] = {
             "ciphersuites",
         )
     },
+    "http.http2": {"http": TLS},
     "http.tls.letsencrypt": {
         "http": {
             "tls": {
@@ -109,6 +110,8 @@ USABLE: dict[str, Any] = {
     "http.tls.certificate": "{folder}/cert.pem",
     "http.tls.key": "{folder}/key.pem",
     "http.tls.clientcas": ["{folder}/cert.pem"],
+    "http.tls.letsencrypt.hosts": ["registry.example"],
+    "http.tls.letsencrypt.directoryurl": "https://127.0.0.1:2/directory",
     "http.tls.ciphersuites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
     "http.debug.addr": "127.0.0.1:0",
     "http.debug.prometheus.path": "/elsewhere",
