@@ -18,13 +18,12 @@ import base64
 import json
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Mapping
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from beside import options_of
+from beside import report
 from flaskreg_htpasswd.hashes import make_hash
 from flaskreg_token.issuer import TokenIssuer
 from flaskreg_token.keys import KeyRing
@@ -32,7 +31,6 @@ from run import HERE
 from run import Server
 from run import find_regload
 from run import free_port
-from run import machine
 from run import measure
 from run import running
 from run import write_configuration
@@ -94,43 +92,6 @@ def fetch_token(server: Server) -> str:
         return f"Bearer {json.load(answer)['token']}"
 
 
-def report(table: str, folder: Path) -> str:
-    """Return the page of results."""
-    names = [CONTROL, *WRITERS, OPEN]
-    lines = [
-        "# What access control costs",
-        "",
-        f"One run of `benchmarks/auth.py` on {time.strftime('%Y-%m-%d')}: "
-        f"{machine(folder)}.",
-        "Rates are medians of alternating rounds. Rows that end in `-cpu` are user and",
-        "system time of all processes of the registry, the least of the rounds. Ratios",
-        "are to a registry that asks nobody; `control` is another one.",
-        "",
-        f"| row | {' | '.join(names)} | unit "
-        f"| {' | '.join(f'{name} ratio' for name in names[:-1])} |",
-        f"|{'---|' * (1 + 2 * len(names))}",
-    ]
-    for row in table.splitlines()[1:]:
-        name, *rest = row.split()
-        figures, unit = rest[: len(names)], rest[len(names)]
-        cells = [name, *figures, unit, *rest[len(names) + 2 :: 2]]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
-
-
-def options_of(servers: Sequence[Server], headers: Mapping[str, str]) -> list[str]:
-    """Return what the load generator has to know of the registries."""
-    found = []
-    for server in servers:
-        found += [
-            "-pid",
-            f"{server.name}={server.process.pid if server.process else 0}",
-        ]
-        if headers.get(server.name):
-            found += ["-auth", f"{server.name}={headers[server.name]}"]
-    return found
-
-
 def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -158,7 +119,14 @@ def main() -> None:
             if each == "policy":
                 headers[each] = fetch_token(server)
         table = measure(servers, regload, [*options, *options_of(servers, headers)])
-        page = report(table, folder)
+        page = report(
+            "What access control costs",
+            "auth.py",
+            "a registry that asks nobody",
+            [CONTROL, *WRITERS, OPEN],
+            table,
+            folder,
+        )
     if arguments.smoke:
         print(page)
     else:

@@ -15,16 +15,15 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from beside import options_of
+from beside import report
 from run import HERE
 from run import Server
 from run import find_regload
 from run import free_port
-from run import machine
 from run import measure
 from run import running
 from run import write_configuration
@@ -33,30 +32,6 @@ from run import write_configuration
 LOCAL, CONTROL, CACHE, UPSTREAM = "local", "control", "cache", "upstream"
 ROWS = "manifest-get-tag,manifest-get-digest,blob-head,blob-get-1MiB,blob-get-big"
 SMOKE_ROWS = "manifest-get-tag,blob-get-big"
-
-
-def report(table: str, folder: Path) -> str:
-    """Return the page of results."""
-    names = [CONTROL, CACHE, LOCAL]
-    lines = [
-        "# What a warm cache costs",
-        "",
-        f"One run of `benchmarks/cache.py` on {time.strftime('%Y-%m-%d')}: "
-        f"{machine(folder)}.",
-        "Rates are medians of alternating rounds. Rows that end in `-cpu` are user and",
-        "system time of all processes of the registry, the least of the rounds. Ratios",
-        "are to a registry whose content is local; `control` is another one.",
-        "",
-        f"| row | {' | '.join(names)} | unit "
-        f"| {' | '.join(f'{name} ratio' for name in names[:-1])} |",
-        f"|{'---|' * (1 + 2 * len(names))}",
-    ]
-    for row in table.splitlines()[1:]:
-        name, *rest = row.split()
-        figures, unit = rest[: len(names)], rest[len(names)]
-        cells = [name, *figures, unit, *rest[len(names) + 2 :: 2]]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
 
 
 def start(stack: ExitStack, folder: Path, name: str, upstream: str = "") -> Server:
@@ -68,15 +43,6 @@ def start(stack: ExitStack, folder: Path, name: str, upstream: str = "") -> Serv
         file.write_text(file.read_text() + section)
     command = [sys.executable, "-m", "gunicorn", "-w", "2", "wsgi:app"]
     return stack.enter_context(running(Server(name, command, port), file))
-
-
-def options_of(servers: Sequence[Server]) -> list[str]:
-    """Return what the load generator has to know of the registries."""
-    found = []
-    for server in servers:
-        process = server.process
-        found += ["-pid", f"{server.name}={process.pid if process else 0}"]
-    return found
 
 
 def main() -> None:
@@ -104,7 +70,15 @@ def main() -> None:
             start(stack, folder, LOCAL),
         ]
         options += ["-fill", f"{CACHE}={url}", *options_of(servers)]
-        page = report(measure(servers, regload, options), folder)
+        table = measure(servers, regload, options)
+        page = report(
+            "What a warm cache costs",
+            "cache.py",
+            "a registry whose content is local",
+            [CONTROL, CACHE, LOCAL],
+            table,
+            folder,
+        )
     if arguments.smoke:
         print(page)
     else:

@@ -19,6 +19,7 @@ from flaskreg.descriptor import Descriptor
 from flaskreg.digest import CANONICAL
 from flaskreg.digest import Digest
 from flaskreg.forwarding import forwarding
+from flaskreg.lru import LRU
 from flaskreg.manifest import Manifest
 from flaskreg.services import BlobStore
 from flaskreg.services import ManifestServiceOption
@@ -26,10 +27,14 @@ from flaskreg.services import ManifestStore
 from flaskreg.services import Registry
 from flaskreg.services import Repository
 from flaskreg.services import Scope
+from flaskreg.services import SignatureStore
 from flaskreg.services import TagStore
 from flaskreg.services import UploadSession
 from flaskreg.services import UploadStore
 
+
+#: wrapped repositories that are remembered in a process.
+_REPOSITORIES = 4096
 
 #: wraps a registry, by the ``options`` of an entry of ``middleware.registry``.
 RegistryMiddleware = Callable[[Registry, Mapping[str, Any]], Registry]
@@ -74,6 +79,29 @@ class RegistryWrapper(Registry):
         They are those of :meth:`iter_repositories`, which a middleware may override.
         """
         return super().repositories(limit, last)
+
+
+class WrappingRegistry(RegistryWrapper):
+    """A registry each of whose repositories is wrapped, once in a process.
+
+    :param inner: gives them as they are.
+    :param wraps: what wraps them, the innermost first.
+    """
+
+    def __init__(self, inner: Registry, *wraps: WrapRepository) -> None:
+        super().__init__(inner)
+        self._wraps = wraps
+        self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository, remembered when it was asked for before."""
+        repository = self._memory.get(name)
+        if repository is None:
+            repository = self.inner.repository(name)
+            for wrap in self._wraps:
+                repository = wrap(repository)
+            self._memory.set(name, repository)
+        return repository
 
 
 @forwarding(Repository)
@@ -244,3 +272,22 @@ class TagStoreWrapper(TagStore):
     def lookup(self, digests: Iterable[Digest]) -> Sequence[str]:
         """Return the tags that name one of *digests*."""
         return self.inner.lookup(digests)
+
+
+@forwarding(SignatureStore)
+class SignatureStoreWrapper(SignatureStore):
+    """Signatures around signatures.
+
+    :param inner: the store that is wrapped.
+    """
+
+    def __init__(self, inner: SignatureStore) -> None:
+        self.inner = inner
+
+    def get(self, revision: Digest) -> Sequence[bytes]:
+        """Return the signatures of a revision."""
+        return self.inner.get(revision)
+
+    def put(self, revision: Digest, *signatures: bytes) -> None:
+        """Add signatures to a revision."""
+        self.inner.put(revision, *signatures)

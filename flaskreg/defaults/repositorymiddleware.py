@@ -7,45 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from collections.abc import Mapping
-from collections.abc import Sequence
 
 from flaskreg.config import Settings
 from flaskreg.config.middleware import Middleware
 from flaskreg.defaults.services import pick
 from flaskreg.hookspecs import hookimpl
-from flaskreg.lru import LRU
 from flaskreg.services import Registry
-from flaskreg.services import Repository
-from flaskreg.servicewrappers import RegistryWrapper
 from flaskreg.servicewrappers import RepositoryMiddleware
+from flaskreg.servicewrappers import WrappingRegistry
 from flaskreg.servicewrappers import WrapRepository
-
-
-#: wrapped repositories that are remembered in a process.
-_REPOSITORIES = 4096
-
-
-class WrappingRegistry(RegistryWrapper):
-    """Gives repositories with middleware around them.
-
-    :param inner: gives them without.
-    :param wraps: the middleware, the innermost first.
-    """
-
-    def __init__(self, inner: Registry, wraps: Sequence[WrapRepository]) -> None:
-        super().__init__(inner)
-        self._wraps = tuple(wraps)
-        self._memory: LRU[str, Repository] = LRU(_REPOSITORIES)
-
-    def repository(self, name: str) -> Repository:
-        """Return a repository, remembered when it was asked for before."""
-        repository = self._memory.get(name)
-        if repository is None:
-            repository = self.inner.repository(name)
-            for wrap in self._wraps:
-                repository = wrap(repository)
-            self._memory.set(name, repository)
-        return repository
 
 
 def _wrap(
@@ -66,4 +36,4 @@ def flaskreg_make_registry(
         if not entry.disabled
     ]
     registry = yield
-    return WrappingRegistry(registry, wraps) if wraps else registry
+    return WrappingRegistry(registry, *wraps) if wraps else registry

@@ -23,10 +23,10 @@ from flaskreg_proxy.lifetimes import Endless
 from flaskreg_proxy.lifetimes import Lifetimes
 from flaskreg_proxy.prefetch import make_jobs
 from flaskreg_proxy.registry import ProxyRegistry
-from flaskreg_proxy.scheduling import GuardedRegistry
 from flaskreg_proxy.scheduling import Job
 from flaskreg_proxy.scheduling import Limits
 from flaskreg_proxy.scheduling import Scheduler
+from flaskreg_proxy.scheduling import guarded
 from flaskreg_proxy.tokens import TokenStore
 from flaskreg_proxy.upstreams import Upstreams
 from flaskreg_proxy.upstreams import make_upstreams
@@ -87,7 +87,7 @@ def make_proxy(
     downloads = Downloads(workplace, lifetimes, proxy.cachewritetimeout, counters)
     made = ProxyRegistry(
         registry,
-        GuardedRegistry(registry, lifetimes.hold),
+        guarded(registry, lifetimes.hold),
         upstreams,
         downloads,
         lifetimes,

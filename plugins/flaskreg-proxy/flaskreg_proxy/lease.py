@@ -48,17 +48,7 @@ class Lease:
     @staticmethod
     def is_held(path: str) -> bool:
         """Whether somebody has it."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return _is_refused(path, fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Let others have it."""
@@ -85,6 +75,21 @@ def _open_locked(path: str) -> int | None:
     return None
 
 
+def _is_refused(path: str, lock: int) -> bool:
+    """Whether somebody's lock on a file keeps others from a lock of a kind."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, lock | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class Presence:
     """Tells who does the work whether anybody waits for it, in any process.
 
@@ -106,17 +111,7 @@ class Presence:
 
     def anybody(self) -> bool:
         """Whether somebody is."""
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return _is_refused(self._path, fcntl.LOCK_EX)
 
 
 def key_of(*parts: str) -> str:

@@ -82,14 +82,16 @@ class Until:
         self._path = path
         self._longest = longest
         self._ends = 0.0
-        self._seen = 0
+        self._seen = (0, 0)
 
     @property
     def left(self) -> float:
         """Return the seconds until it has come; 0 or less when it has."""
         if self._path is not None:
             with suppress(OSError, ValueError):
-                changed = os.stat(self._path()).st_mtime_ns
+                found = os.stat(self._path())
+                # Two may be written within one tick of the system's clock.
+                changed = (found.st_mtime_ns, found.st_ino)
                 if changed != self._seen:
                     self._read(self._path(), changed)
         return self._ends - time.monotonic()
@@ -109,7 +111,7 @@ class Until:
                     file.write(f"{time.time() + seconds:.3f}")
                 os.replace(temporary, path)
 
-    def _read(self, path: str, changed: int) -> None:
+    def _read(self, path: str, changed: tuple[int, int]) -> None:
         with open(path, encoding="ascii") as file:
             left = float(file.read(64)) - time.time()
         self._ends = time.monotonic() + min(left, self._longest)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 
-from flaskreg.digest import Digest
 from flaskreg.lru import LRU
 from flaskreg.services import Registry
 from flaskreg.services import Repository
-from flaskreg.services import Scope
+from flaskreg.servicewrappers import RegistryWrapper
 from flaskreg_proxy.context import Context
 from flaskreg_proxy.context import Parse
 from flaskreg_proxy.counters import Counters
@@ -27,7 +25,7 @@ from flaskreg_proxy.upstreams import Upstreams
 _REPOSITORIES = 4096
 
 
-class ProxyRegistry(Registry):
+class ProxyRegistry(RegistryWrapper):
     """Gives cached repositories for the names of upstreams, and local ones else.
 
     :param registry: all repositories as they are here.
@@ -49,7 +47,7 @@ class ProxyRegistry(Registry):
         manifest_bytes: int,
         parse: Parse,
     ) -> None:
-        self._registry = registry
+        super().__init__(registry)
         self._local = local
         self._upstreams = upstreams
         self._downloads = downloads
@@ -66,13 +64,12 @@ class ProxyRegistry(Registry):
         """Return what this process has counted so far."""
         return self._downloads.counters
 
-    def scope(self) -> Scope:
-        """Return the names that are served."""
-        return self._registry.scope()
-
     def locate(self, name: str, namespace: str | None, host: str) -> str:
         """Return the repository that a request means, by ``ns``, ``Host`` or name."""
-        return self._upstreams.locate(name, namespace, host)
+        located = self._upstreams.locate(name, namespace, host)
+        if self._upstreams.find(located) is not None:
+            return located
+        return self.inner.locate(located, namespace, host)
 
     def repository(self, name: str) -> Repository:
         """Return a repository: of an upstream when it is below its prefix."""
@@ -86,27 +83,21 @@ class ProxyRegistry(Registry):
         if upstream is None:
             repository = self._local.repository(name)
         else:
-            local = self._registry.repository(name)
+            local = self.inner.repository(name)
             repository = ProxyRepository(self._context(upstream, local))
         self._memory.set(name, repository)
         return repository
 
-    def iter_repositories(self, last: str = "") -> Iterator[str]:
-        """Yield the names of what is here, cached or local."""
-        return self._registry.iter_repositories(last)
-
-    def iter_holders(self, digest: Digest, limit: int) -> Iterator[str]:
-        """Yield repositories that hold a blob here."""
-        return self._registry.iter_holders(digest, limit)
-
     def start(self) -> None:
         """Begin to remove what has had its time, and to do what is on a timetable."""
+        self.inner.start()
         self.counters.start()
         self._begin(jobs=True)
 
     def stop(self) -> None:
         """Leave that to other processes."""
         self._lifetimes.close()
+        self.inner.stop()
 
     def _begin(self, *, jobs: bool) -> None:
         with self._lock:
@@ -124,6 +115,6 @@ class ProxyRegistry(Registry):
             lifetimes=self._lifetimes,
             counters=self.counters,
             freshness=self._freshness,
-            holders=self._registry.iter_holders,
+            holders=self.inner.iter_holders,
             parse=self._parse,
         )

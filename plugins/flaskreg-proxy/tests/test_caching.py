@@ -140,7 +140,7 @@ def test_an_image_is_cached(cache: RegistryApp) -> None:
     assert pull(cache, "manifests/v1").data == MANIFEST
     assert pull(cache, f"blobs/{DIGEST}").data == CONTENT
     settle()
-    local = cache.site.registry._registry.repository("up/team/app")  # type: ignore[attr-defined]
+    local = cache.site.registry.inner.repository("up/team/app")  # type: ignore[attr-defined]
     assert local.blobs.get(DIGEST) == CONTENT
     assert local.manifests().get_tagged("v1").content == MANIFEST
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,3 +187,55 @@ def test_middleware_stands_on_both_sides_of_a_cache() -> None:
     assert [type(each) for each in noted.repositories] == [ProxyRepository]
     # ``flaskreg mirror`` fills the cache whatever clients are refused.
     assert _parse(registry, "app:v1") == (repository.inner, "v1")
+
+
+class Telling(RegistryWrapper):
+    """Registry middleware that notes what it is told, and renames one repository."""
+
+    def __init__(self, inner: Registry) -> None:
+        super().__init__(inner)
+        self.told: list[str] = []
+
+    def start(self) -> None:
+        self.told.append("start")
+        super().start()
+
+    def stop(self) -> None:
+        self.told.append("stop")
+        super().stop()
+
+    def locate(self, name: str, namespace: str | None, host: str) -> str:
+        return {"old": "new"}.get(name) or super().locate(name, namespace, host)
+
+
+class TellingPlugin:
+    """Registers it, and keeps what it made."""
+
+    @hookimpl
+    def flaskreg_register_registry_middleware(self) -> Mapping[str, Any]:
+        def wrap(registry: Registry, _options: object) -> Registry:
+            self.made = Telling(registry)
+            return self.made
+
+        return {"telling": wrap}
+
+
+def test_a_cache_hands_on_what_middleware_is_told(tmp_path: Path) -> None:
+    """When the server begins and ends, and what a local name means."""
+    plugin = TellingPlugin()
+    upstream = {"prefix": "cached", "remoteurl": "https://example.com"}
+    settings = Settings.model_validate(
+        {
+            "storage": {"driver": "inmemory"},
+            "proxy": {"upstreams": [upstream], "workdir": str(tmp_path)},
+            "middleware": {"registry": [{"name": "telling"}]},
+        }
+    )
+    app = create_app(settings, (plugin,))
+    registry = app.site.registry
+    assert registry.locate("old", None, "") == "new"
+    assert registry.locate("other", None, "") == "other"
+    assert registry.locate("cached/old", None, "") == "cached/old"
+    app.start()
+    app.stop()
+    assert plugin.made.told == ["start", "stop"]

@@ -22,6 +22,8 @@ from flaskreg.services import ManifestServiceOption
 from flaskreg.services import ManifestStore
 from flaskreg.services import Repository
 from flaskreg.services import SignatureStore
+from flaskreg.servicewrappers import ManifestStoreWrapper
+from flaskreg.servicewrappers import RepositoryWrapper
 from flaskreg_schema1.jws import put_together
 from flaskreg_schema1.jws import take_apart
 
@@ -33,7 +35,7 @@ SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 _PUSHED = frozenset({SIGNED, DOCKER_SCHEMA1, "application/json", ""})
 
 
-class SignedManifests(ManifestStore):
+class SignedManifests(ManifestStoreWrapper):
     """The manifests of a repository, of which some are signed.
 
     :param name: of the repository.
@@ -44,21 +46,17 @@ class SignedManifests(ManifestStore):
     def __init__(
         self, name: str, inner: ManifestStore, signatures: SignatureStore
     ) -> None:
+        super().__init__(inner)
         self._name = name
-        self._inner = inner
         self._signatures = signatures
-
-    def exists(self, digest: Digest) -> bool:
-        """Whether the manifest is in this repository."""
-        return self._inner.exists(digest)
 
     def get(self, digest: Digest) -> Manifest:
         """Return a manifest, with its signatures when it is signed."""
-        return self._whole(self._inner.get(digest))
+        return self._whole(self.inner.get(digest))
 
     def get_tagged(self, tag: str) -> Manifest:
         """Return the manifest that a tag names, likewise."""
-        return self._whole(self._inner.get_tagged(tag))
+        return self._whole(self.inner.get_tagged(tag))
 
     def put(
         self,
@@ -74,21 +72,13 @@ class SignedManifests(ManifestStore):
         """
         document = _schema1(content) if media_type in _PUSHED else None
         if document is None:
-            return self._inner.put(content, media_type, digest, tags, frozen)
+            return self.inner.put(content, media_type, digest, tags, frozen)
         signed = take_apart(content, document)
         self._check(document, tags)
         # Whoever sees the manifest finds its signatures.
         self._signatures.put(Digest.of(signed.payload), *signed.signatures)
-        stored = self._inner.put(signed.payload, DOCKER_SCHEMA1, digest, tags, frozen)
+        stored = self.inner.put(signed.payload, DOCKER_SCHEMA1, digest, tags, frozen)
         return self._whole(stored)
-
-    def delete(self, digest: Digest) -> Sequence[str]:
-        """Delete a manifest, its signatures, and the tags that name it."""
-        return self._inner.delete(digest)
-
-    def warnings(self, manifest: Manifest) -> Sequence[str]:
-        """Return what the client is to be warned of."""
-        return self._inner.warnings(manifest)
 
     def _check(self, document: Mapping[str, Any], tags: Sequence[str]) -> None:
         """Refuse what was signed for another repository or tag."""
@@ -105,29 +95,19 @@ class SignedManifests(ManifestStore):
         return replace(manifest, media_type=SIGNED, content=content)
 
 
-class SignedRepository(Repository):
+class SignedRepository(RepositoryWrapper):
     """A repository with signed manifests; all else is another one's.
 
     :param inner: the other one.
     """
 
     def __init__(self, inner: Repository) -> None:
-        self.inner = inner
-        self.name = inner.name
-        self.blobs = inner.blobs
-        self.uploads = inner.uploads
-        self.tags = inner.tags
-        self.referrers = inner.referrers
-        self.signatures = inner.signatures
+        super().__init__(inner)
         self._plain = self._signed(inner.manifests())
 
     def manifests(self, *options: ManifestServiceOption) -> ManifestStore:
         """Return the manifests, seen with *options*."""
         return self._signed(self.inner.manifests(*options)) if options else self._plain
-
-    def exists(self) -> bool:
-        """Whether anything was ever stored in it."""
-        return self.inner.exists()
 
     def __getattr__(self, name: str) -> Any:
         # What a repository of another kind has beside the contract.

@@ -10,8 +10,8 @@ Source: CNCF distribution's ``registry/proxy/scheduler``, whose state file is ke
 
 from __future__ import annotations
 
-from flaskreg_proxy.scheduling.guard import GuardedRegistry as GuardedRegistry
 from flaskreg_proxy.scheduling.guard import GuardedRepository as GuardedRepository
+from flaskreg_proxy.scheduling.guard import guarded as guarded
 from flaskreg_proxy.scheduling.jobs import Job as Job
 from flaskreg_proxy.scheduling.limits import Limits as Limits
 from flaskreg_proxy.scheduling.limits import Pace as Pace

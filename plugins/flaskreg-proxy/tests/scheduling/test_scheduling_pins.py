@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 from cached import DAY
 from cached import QUICK
-from flaskreg_proxy.scheduling import GuardedRegistry
 from flaskreg_proxy.scheduling import GuardedRepository
 from flaskreg_proxy.scheduling import Limits
+from flaskreg_proxy.scheduling import guarded
 
 from flaskreg.digest import Digest
 from flaskreg.errors import BlobUnknown
@@ -205,30 +205,30 @@ def test_pushes_keep_what_they_store(pair, clock, how, monkeypatch):
 def test_a_guarded_repository_is_the_repository(make_cached):
     """All that it does not keep is that of the other one."""
     cached = make_cached(LIMITS)
-    registry = GuardedRegistry(cached.registry, cached.scheduler.hold)
-    guarded = registry.repository("a")
-    assert registry.repository("a") is guarded
+    registry = guarded(cached.registry, cached.scheduler.hold)
+    repository = registry.repository("a")
+    assert registry.repository("a") is repository
     assert registry.scope() is cached.registry.scope()
-    assert not guarded.exists()
-    session = guarded.uploads.start()
+    assert not repository.exists()
+    session = repository.uploads.start()
     assert session.append([b"on"]) == session.size == 2
-    resumed = guarded.uploads.resume(session.id)
+    resumed = repository.uploads.resume(session.id)
     assert (resumed.id, resumed.size) == (session.id, 2)
     assert resumed.started_at == session.started_at
     digest = Digest.of(b"one")
     descriptor = resumed.commit(digest, [b"e"])
     assert resumed.size == 3
-    assert guarded.exists()
-    assert guarded.name == "a"
-    assert guarded.blobs.stat(digest) == descriptor
-    assert guarded.blobs.get(digest) == b"one"
-    with guarded.blobs.open(descriptor, 1) as reader:
+    assert repository.exists()
+    assert repository.name == "a"
+    assert repository.blobs.stat(digest) == descriptor
+    assert repository.blobs.get(digest) == b"one"
+    with repository.blobs.open(descriptor, 1) as reader:
         assert reader.read() == b"ne"
-    assert guarded.blobs.redirect(descriptor, "GET") is None
+    assert repository.blobs.redirect(descriptor, "GET") is None
     with pytest.raises(Unsupported):
-        guarded.blobs.delete(digest)
+        repository.blobs.delete(digest)
     content = b'{"schemaVersion":2,"manifests":[]}'
-    manifests = guarded.manifests()
+    manifests = repository.manifests()
     manifest = manifests.put(
         content, "application/vnd.oci.image.index.v1+json", tags=["latest"]
     )
@@ -238,8 +238,8 @@ def test_a_guarded_repository_is_the_repository(make_cached):
     assert list(manifests.warnings(manifest)) == []
     assert registry.repositories(10) == ["a"]
     assert list(registry.iter_holders(digest, 10)) == ["a"]
-    guarded.signatures.put(manifest.digest, b"one", b"two")
-    assert sorted(guarded.signatures.get(manifest.digest)) == [b"one", b"two"]
-    guarded.uploads.start().cancel()
+    repository.signatures.put(manifest.digest, b"one", b"two")
+    assert sorted(repository.signatures.get(manifest.digest)) == [b"one", b"two"]
+    repository.uploads.start().cancel()
     with pytest.raises(BlobUnknown):
-        guarded.blobs.stat(Digest.of(b"two"))
+        repository.blobs.stat(Digest.of(b"two"))
