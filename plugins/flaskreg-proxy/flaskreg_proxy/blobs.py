@@ -72,6 +72,14 @@ class PinnedReader:
         """
         return self._reader.fileno()
 
+    @property
+    def send_to(self) -> Any:
+        """Return how the reader sends itself, if it does.
+
+        :raises AttributeError: it does not.
+        """
+        return self._reader.send_to  # type: ignore[attr-defined]
+
     def close(self) -> None:
         """Close the reader, and let go of the content."""
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import pytest
 from builders import Client
 from builders import image
 from flaskreg_proxy import counters
+from flaskreg_proxy.blobs import PinnedReader
 from flaskreg_proxy.prefetch import Prefetching
 from flaskreg_proxy.registry import ProxyRegistry
 from werkzeug.serving import make_server
@@ -308,3 +311,22 @@ def test_a_prefetch_ends_when_it_is_told_and_renews_what_is_here(
         Digest.of(MANIFEST),
     }
     assert lifetimes.pins == []
+
+
+class Sending(io.BytesIO):
+    """A reader that sends itself, as those of object stores do."""
+
+    def send_to(self, sock: socket.socket, count: int) -> int:
+        data = self.read(count)
+        sock.sendall(data)
+        return len(data)
+
+
+def test_a_pinned_reader_sends_as_its_own_does() -> None:
+    """It offers what the reader of the storage offers, and no more."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, PinnedReader(Sending(b"content"), nullcontext()) as reader:
+        assert reader.send_to(ours, 4) == 4
+        assert theirs.recv(10) == b"cont"
+        assert reader.read() == b"ent"
+    assert not hasattr(PinnedReader(io.BytesIO(), nullcontext()), "send_to")
