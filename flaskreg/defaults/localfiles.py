@@ -122,17 +122,31 @@ def sync_directory(directory: str) -> None:
 def remove_tree(directory: str) -> None:
     """Delete a directory with all in it; what is gone already is no error.
 
-    :raises OSError: something could not be deleted, or came anew meanwhile.
+    What somebody puts there meanwhile goes too, unless there is no end of it.
+
+    :raises OSError: something could not be deleted.
     """
     with suppress(FileNotFoundError):
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    remove_tree(entry.path)
-                else:
-                    with suppress(FileNotFoundError):
-                        os.unlink(entry.path)
+        for _ in range(_ATTEMPTS):
+            _empty(directory)
+            try:
+                os.rmdir(directory)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:
+                    raise
+            else:
+                return
         os.rmdir(directory)
+
+
+def _empty(directory: str) -> None:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove_tree(entry.path)
+            else:
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.path)
 
 
 class Batch:

@@ -696,3 +696,39 @@ def test_what_a_killed_writer_left(tmp_path: Path) -> None:
     driver.delete(found.path)
     assert list(driver.iter_leftovers()) == []
     assert sorted(driver.list("/a")) == [".hidden", "file"]
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_what_comes_into_a_directory_that_is_deleted_goes_too(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Another process may write there between the look and the end of it."""
+    driver.put_content("/a/b/c", b"before")
+    rmdir, coming = os.rmdir, iter(range(times))
+
+    def late(path: str) -> None:
+        for number in coming:
+            Path(path, f"late-{number}").write_bytes(b"late")
+            break
+        rmdir(path)
+
+    monkeypatch.setattr(os, "rmdir", late)
+    driver.delete("/a")
+    with pytest.raises(PathNotFound):
+        driver.stat("/a")
+
+
+def test_a_directory_that_is_filled_without_end_is_an_error(
+    driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no endless loop."""
+    driver.put_content("/a/b", b"before")
+    rmdir = os.rmdir
+
+    def late(path: str) -> None:
+        Path(path, "late").write_bytes(b"late")
+        rmdir(path)
+
+    monkeypatch.setattr(os, "rmdir", late)
+    with pytest.raises(DriverError):
+        driver.delete("/a")
