@@ -145,6 +145,13 @@ class Holder:
         self._dead.update(dead)
         self.save()
 
+    def is_left_something(self) -> bool:
+        """Whether a worker that has ended has left what is not merged."""
+        _, ended = self._roster.look()
+        return any(
+            path for each in ended for path in iter_pieces(self._tools.driver, each)
+        )
+
     # What is known
 
     def _read_state(self) -> None:

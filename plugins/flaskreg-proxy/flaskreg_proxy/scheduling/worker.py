@@ -101,10 +101,14 @@ class Worker:
     def _end(self) -> None:
         self.journal.flush(everything=True)
         self._signs.end()
-        if self._lease.hold():
+        while self._lease.hold():
             holder = self._holder or Holder(self._tools, self._lease)
             holder.end()
             self._lease.release()
+            self._holder = None
+            # Who ended meanwhile could not do it: the lease was not free yet.
+            if not holder.is_left_something():
+                return
         self._holder = None
 
     def _look(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import ExitStack
 
@@ -11,6 +12,7 @@ from cached import QUICK
 from flaskreg_proxy.scheduling import GuardedRepository
 from flaskreg_proxy.scheduling import Limits
 from flaskreg_proxy.scheduling import guarded
+from flaskreg_proxy.scheduling.lease import Lease
 
 from flaskreg.digest import Digest
 from flaskreg.errors import BlobUnknown
@@ -243,3 +245,22 @@ def test_a_guarded_repository_is_the_repository(make_cached):
     repository.uploads.start().cancel()
     with pytest.raises(BlobUnknown):
         repository.blobs.stat(Digest.of(b"two"))
+
+
+def test_who_ends_last_merges_what_the_others_left(pair, monkeypatch):
+    """Also what one leaves that ends while the holder does."""
+    holder, other = pair
+    digest = holder.fill("a", b"one")
+    late = other.fill("b", b"two")
+    release = Lease.release
+    ending = iter([other.scheduler])
+
+    def released(lease):
+        for scheduler in ending:
+            scheduler.close()
+        release(lease)
+
+    monkeypatch.setattr(Lease, "release", released)
+    holder.scheduler.close()
+    state = json.loads(holder.state())
+    assert state.keys() == {f"a@{digest}", f"b@{late}"}
