@@ -108,7 +108,8 @@ class Until:
             # Without a place for it each worker finds out for itself.
             with suppress(OSError):
                 with open(temporary, "w", encoding="ascii") as file:
-                    file.write(f"{time.time() + seconds:.3f}")
+                    # What has come must not come once more by being rounded up.
+                    file.write(f"{time.time() + seconds if seconds else 0:.3f}")
                 os.replace(temporary, path)
 
     def _read(self, path: str, changed: tuple[int, int]) -> None:
